@@ -1,0 +1,39 @@
+"""Optional dependencies: imported on first use, with an error that says what to install."""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+
+from fastpanel.errors import MissingExtraError
+
+_EXTRA_OF_MODULE = {
+    "torch": "torch",
+    "pyro": "pyro",
+    "jax": "numpyro",
+    "numpyro": "numpyro",
+    "optuna": "tuning",
+    "ray": "ray",
+    "mlflow": "mlflow",
+    "matplotlib": "plots",
+    "safetensors": "numpyro",
+    "pandas": "pandas",
+}
+
+
+def require(module: str, purpose: str) -> ModuleType:
+    """Import ``module`` or raise :class:`MissingExtraError` naming the extra.
+
+    ``purpose`` completes the sentence "... is needed for <purpose>".
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        root = module.partition(".")[0]
+        if error.name is None or error.name.partition(".")[0] != root:
+            raise  # the package is there; something inside it is broken
+        extra = _EXTRA_OF_MODULE[root]
+        raise MissingExtraError(
+            f"{root} is needed for {purpose} but is not installed: "
+            f"pip install 'fastpanel[{extra}]'"
+        ) from error
