@@ -54,7 +54,8 @@ lint: build ## formatting, types, layers, Rust lints
 
 lock: ## renew the lock file
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
-		--no-header --group dev pyproject.toml -o requirements.lock
+		--no-header --extra pyro --extra numpyro --extra plots --extra pandas --extra tuning \
+		--group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what was built
 	rm -rf $(VENV) target python/fastpanel/_core*.so
