@@ -13,7 +13,7 @@ import numpy as np
 
 from fastpanel._files import write_json
 from fastpanel.data import Panel
-from fastpanel.errors import ArtifactError, ConfigError
+from fastpanel.errors import ArtifactError, ConfigError, ModelError
 from fastpanel.progress import Reporter, reporter
 from fastpanel.selection import Selection
 from fastpanel.simulation import _manifest
@@ -303,8 +303,8 @@ class _Run:
         }
         if not np.isfinite(list(scores.values())).any():
             reasons = {u.error for units in records.values() for u in units if u.error}
-            raise ArtifactError(
-                f"outer fold {plan.group}: every candidate failed; first reason: "
+            raise ModelError(
+                f"outer fold {plan.group}: every candidate failed; a reason: "
                 f"{min(reasons) if reasons else 'the score is NaN'}"
             )
         if not self.config.model_selection.enable:
