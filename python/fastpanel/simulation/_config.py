@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from fastpanel import models
 from fastpanel.config import StrictModel, parse
 from fastpanel.errors import ConfigError
 from fastpanel.portfolio import AllocationSpec, CostSpec
@@ -79,40 +80,10 @@ class PrebuildConfig(StrictModel):
         return self
 
 
-class ModelConfig(StrictModel):
-    """Registered model and guide."""
+class ModelSection(models.ModelConfig):
+    """Registered model and guide, and their prebuild hook."""
 
-    backend: Literal["auto", "numpyro", "pyro"] = "auto"
-    model_name: str = "factor_model_v1"
-    guide_name: str = "factor_guide_v1"
-    params: dict[str, Any] = {}
-    guide_params: dict[str, Any] = {}
-    prebuild: PrebuildConfig = PrebuildConfig()
-
-
-class SVIConfig(StrictModel):
-    """Stochastic variational inference."""
-
-    num_steps: NonNegative = 1_000
-    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    tbptt_window_len: Positive | None = None
-    tbptt_burn_in_len: NonNegative = 0
-    grad_accum_steps: Positive = 1
-    num_elbo_particles: Positive = 1
-    log_every: Positive | None = None
-
-    @model_validator(mode="after")
-    def _burn_in_fits(self) -> Self:
-        if self.tbptt_window_len is not None and self.tbptt_burn_in_len >= self.tbptt_window_len:
-            raise ValueError("tbptt_burn_in_len must be below tbptt_window_len")
-        return self
-
-
-class TrainingConfig(StrictModel):
-    """How models are fitted."""
-
-    svi: SVIConfig = SVIConfig()
-    standardize_targets: bool = True
+    prebuild: PrebuildConfig = PrebuildConfig()  # type: ignore[assignment]
 
 
 class TuningConfig(StrictModel):
@@ -197,8 +168,8 @@ class SimulationConfig(StrictModel):
     data: DataConfig = DataConfig()
     cv: CVConfig = CVConfig()
     preprocessing: PreprocessingSpec = PreprocessingSpec()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
+    model: ModelSection = ModelSection()
+    training: models.TrainingConfig = models.TrainingConfig()
     tuning: TuningConfig = TuningConfig()
     scoring: ScoringConfig = ScoringConfig()
     predictive: PredictiveConfig = PredictiveConfig()
