@@ -1,0 +1,19 @@
+"""The compiled core. Arrays come in C-contiguous; the Python layer sees to it."""
+
+# runtime
+def set_num_threads(n: int) -> None: ...
+def num_threads() -> int: ...
+def set_simd_level(name: str) -> None: ...
+def simd_level() -> str: ...
+def simd_levels() -> list[str]: ...
+def debug_build() -> bool: ...
+
+# rolling, ewm, technical
+
+# cross_section
+
+# robust
+
+# splits
+
+# scoring
