@@ -1,5 +1,7 @@
 """The compiled core. Arrays come in C-contiguous; the Python layer sees to it."""
 
+from fastpanel.typing import BoolArray, FloatArray
+
 # runtime
 def set_num_threads(n: int) -> None: ...
 def num_threads() -> int: ...
@@ -17,3 +19,25 @@ def debug_build() -> bool: ...
 # splits
 
 # scoring
+# Members come as [outer, members, inner, dims], truth as [outer * inner, dims].
+def energy_score(
+    truth: FloatArray,
+    members: FloatArray,
+    *,
+    fair: bool,
+    weights: FloatArray | None,
+    mask: BoolArray | None,
+    transform: FloatArray | None,
+) -> FloatArray: ...
+def crps(truth: FloatArray, members: FloatArray, *, fair: bool) -> FloatArray: ...
+def pit(truth: FloatArray, members: FloatArray) -> FloatArray: ...
+def ensemble_quantiles(members: FloatArray, levels: FloatArray) -> FloatArray: ...
+def variogram_score(
+    truth: FloatArray,
+    members: FloatArray,
+    *,
+    order: float,
+    fair: bool,
+    pairs: FloatArray | None,
+    weights: FloatArray | None,
+) -> FloatArray: ...
