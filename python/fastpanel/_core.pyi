@@ -36,3 +36,25 @@ def combinations(n: int, width: int, limit: int) -> IntArray: ...
 def balanced_combinations(n: int, width: int, limit: int) -> IntArray: ...
 
 # scoring
+# Members come as [outer, members, inner, dims], truth as [outer * inner, dims].
+def energy_score(
+    truth: FloatArray,
+    members: FloatArray,
+    *,
+    fair: bool,
+    weights: FloatArray | None,
+    mask: BoolArray | None,
+    transform: FloatArray | None,
+) -> FloatArray: ...
+def crps(truth: FloatArray, members: FloatArray, *, fair: bool) -> FloatArray: ...
+def pit(truth: FloatArray, members: FloatArray) -> FloatArray: ...
+def ensemble_quantiles(members: FloatArray, levels: FloatArray) -> FloatArray: ...
+def variogram_score(
+    truth: FloatArray,
+    members: FloatArray,
+    *,
+    order: float,
+    fair: bool,
+    pairs: FloatArray | None,
+    weights: FloatArray | None,
+) -> FloatArray: ...
