@@ -1,6 +1,8 @@
 """The compiled core. Arrays come in C-contiguous; the Python layer sees to it."""
 
-from fastpanel.typing import BoolArray, FloatArray
+from typing import TypeAlias
+
+from fastpanel.typing import BoolArray, FloatArray, IntArray
 
 # runtime
 def set_num_threads(n: int) -> None: ...
@@ -17,6 +19,21 @@ def debug_build() -> bool: ...
 # robust
 
 # splits
+_Sets: TypeAlias = tuple[IntArray, IntArray]
+
+def split_plan(
+    groups: IntArray,
+    pool: IntArray,
+    combos: IntArray,
+    n_samples: int,
+    horizon: int,
+    label_end: IntArray | None,
+    embargo: int,
+    reasons: bool,
+) -> tuple[_Sets, _Sets, _Sets, _Sets]: ...
+def interval_rows(set: IntArray) -> IntArray: ...
+def combinations(n: int, width: int, limit: int) -> IntArray: ...
+def balanced_combinations(n: int, width: int, limit: int) -> IntArray: ...
 
 # scoring
 # Members come as [outer, members, inner, dims], truth as [outer * inner, dims].
