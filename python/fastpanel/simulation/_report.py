@@ -123,8 +123,8 @@ def _pnl_section(result: SimulationResult, config: SimulationConfig) -> Section:
             ("Mean a year", _percent(report.mean_annual)),
             ("Volatility a year", _percent(report.volatility_annual)),
             ("Sharpe ratio a year", report.sharpe_annual),
-            ("95 % interval", f"{report.hac_interval[0]:.2f} to {report.hac_interval[1]:.2f}"),
-            ("Deflated Sharpe", report.deflated_sharpe),
+            ("95 % interval", f"{report.hac_interval_annual[0]:.2f} to {report.hac_interval_annual[1]:.2f}"),
+            ("Deflated Sharpe", report.dsr),
             ("Deepest drawdown", _percent(report.max_drawdown)),
         )
     )
@@ -141,7 +141,7 @@ def _pnl_section(result: SimulationResult, config: SimulationConfig) -> Section:
         np.concatenate([result.dataset.times[fold.rows] for fold in result.outer]),
         portfolio.equity_curve(pnl),
         portfolio.drawdown(pnl),
-        sharpe=(report.sharpe_annual, *report.hac_interval),
+        sharpe=(report.sharpe_annual, *report.hac_interval_annual),
         baselines={"equal weight": portfolio.equity_curve(_equal_weight_pnl(result, config))},
     )
     return Section("Profit and loss", (facts, picture, note))
