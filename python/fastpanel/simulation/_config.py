@@ -11,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from fastpanel import models
 from fastpanel.config import StrictModel, parse
-from fastpanel.errors import ConfigError
 from fastpanel.diagnostics import DiagnosticsSpec
+from fastpanel.errors import ConfigError
 from fastpanel.portfolio import AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec

@@ -30,8 +30,8 @@ from fastpanel.simulation._dataset import (
 )
 from fastpanel.simulation._hooks import Hooks, default_hooks, stub_hooks
 from fastpanel.simulation._inner import InnerObjective, aggregate_score
-from fastpanel.simulation._ledger import UnitRecord, content_key
 from fastpanel.simulation._keys import outer_sections
+from fastpanel.simulation._ledger import UnitRecord, content_key
 from fastpanel.simulation._lock import run_lock
 from fastpanel.simulation._manifest import Manifest
 from fastpanel.simulation._outer import (
