@@ -52,6 +52,10 @@ lint: build ## formatting, types, layers, Rust lints
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 
+docs: build ## the documentation as HTML in docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
+	@echo docs/_build/index.html
+
 lock: ## renew the lock file
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 		--no-header --extra pyro --extra numpyro --extra plots --extra pandas --extra tuning \

@@ -57,7 +57,7 @@ def utc_text(value: np.datetime64) -> str:
 
 def _instant(value: Any, name: str) -> np.datetime64:
     if isinstance(value, str):
-        return _parse(value, name)
+        return _parse(str(value), name)
     if isinstance(value, datetime) and value.tzinfo is not None:
         value = value.astimezone(UTC).replace(tzinfo=None)
     try:

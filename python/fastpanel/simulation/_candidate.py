@@ -8,7 +8,8 @@ from typing import Any
 
 from fastpanel.config import parse
 from fastpanel.errors import ConfigError
-from fastpanel.simulation._config import ModelConfig, SimulationConfig, TrainingConfig
+from fastpanel.models import TrainingConfig
+from fastpanel.simulation._config import ModelSection, SimulationConfig
 
 FitConfig = dict[str, Any]
 
@@ -36,7 +37,7 @@ def fit_config(
     for path, value in values.items():
         _place(sections, path, value)
     checked = {
-        "model": parse(ModelConfig, sections["model"], source="candidate").model_dump(mode="json"),
+        "model": parse(ModelSection, sections["model"], source="candidate").model_dump(mode="json"),
         "training": parse(
             TrainingConfig, sections["training"], source="candidate"
         ).model_dump(mode="json"),

@@ -9,8 +9,10 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import Field, field_validator, model_validator
 
+from fastpanel import models
 from fastpanel.config import StrictModel, parse
 from fastpanel.errors import ConfigError
+from fastpanel.diagnostics import DiagnosticsSpec
 from fastpanel.portfolio import AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
@@ -18,7 +20,6 @@ from fastpanel.tuning import ParameterSpec, parse_space
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
-Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 SIMULATED = "simulated"
 """Value of ``bars`` that stands for the embedded simulated market."""
@@ -79,40 +80,10 @@ class PrebuildConfig(StrictModel):
         return self
 
 
-class ModelConfig(StrictModel):
-    """Registered model and guide."""
+class ModelSection(models.ModelConfig):
+    """Registered model and guide, and their prebuild hook."""
 
-    backend: Literal["auto", "numpyro", "pyro"] = "auto"
-    model_name: str = "factor_model_v1"
-    guide_name: str = "factor_guide_v1"
-    params: dict[str, Any] = {}
-    guide_params: dict[str, Any] = {}
-    prebuild: PrebuildConfig = PrebuildConfig()
-
-
-class SVIConfig(StrictModel):
-    """Stochastic variational inference."""
-
-    num_steps: NonNegative = 1_000
-    learning_rate: Annotated[float, Field(gt=0.0)] = 1e-3
-    tbptt_window_len: Positive | None = None
-    tbptt_burn_in_len: NonNegative = 0
-    grad_accum_steps: Positive = 1
-    num_elbo_particles: Positive = 1
-    log_every: Positive | None = None
-
-    @model_validator(mode="after")
-    def _burn_in_fits(self) -> Self:
-        if self.tbptt_window_len is not None and self.tbptt_burn_in_len >= self.tbptt_window_len:
-            raise ValueError("tbptt_burn_in_len must be below tbptt_window_len")
-        return self
-
-
-class TrainingConfig(StrictModel):
-    """How models are fitted."""
-
-    svi: SVIConfig = SVIConfig()
-    standardize_targets: bool = True
+    prebuild: PrebuildConfig = PrebuildConfig()  # type: ignore[assignment]
 
 
 class TuningConfig(StrictModel):
@@ -176,29 +147,14 @@ class FlagsConfig(StrictModel):
     stop_after: Literal["inputs", "cv", "inner", "outer", "results"] | None = None
 
 
-class FanChartConfig(StrictModel):
-    """Fan charts and calibration pictures."""
-
-    enable: bool = False
-    assets: Literal["all"] | tuple[str, ...] = "all"
-    quantiles: tuple[Probability, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
-    coverage_levels: tuple[Probability, ...] = (0.5, 0.9)
-
-
-class DiagnosticsConfig(StrictModel):
-    """Pictures and the report."""
-
-    fan_charts: FanChartConfig = FanChartConfig()
-
-
 class SimulationConfig(StrictModel):
     """The whole configuration of one nested-CV run."""
 
     data: DataConfig = DataConfig()
     cv: CVConfig = CVConfig()
     preprocessing: PreprocessingSpec = PreprocessingSpec()
-    model: ModelConfig = ModelConfig()
-    training: TrainingConfig = TrainingConfig()
+    model: ModelSection = ModelSection()
+    training: models.TrainingConfig = models.TrainingConfig()
     tuning: TuningConfig = TuningConfig()
     scoring: ScoringConfig = ScoringConfig()
     predictive: PredictiveConfig = PredictiveConfig()
@@ -206,7 +162,7 @@ class SimulationConfig(StrictModel):
     cost: CostSpec = CostSpec()
     outer: OuterConfig = OuterConfig()
     model_selection: SelectionSpec = SelectionSpec()
-    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
+    diagnostics: DiagnosticsSpec = DiagnosticsSpec()
     flags: FlagsConfig = FlagsConfig()
 
     @model_validator(mode="before")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from fastpanel import models, portfolio
-from fastpanel.models import FitJob
+from fastpanel.models import FitJob, PredictJob
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._metrics import inner_metric
 from fastpanel.typing import FloatArray
@@ -17,21 +17,6 @@ from fastpanel.typing import FloatArray
 Prediction = Mapping[str, FloatArray]
 """``samples`` [S, T, A] and optionally ``mean`` [T, A], in the unit of y."""
 State = Any
-
-
-class FitMany(Protocol):
-    """All fits of a batch in one call; the result keeps the order of the jobs."""
-
-    def __call__(self, jobs: Sequence[FitJob]) -> Sequence[State]: ...
-
-
-class PredictMany(Protocol):
-    """All predictions of a batch in one call."""
-
-    def __call__(
-        self, blocks: Sequence[FloatArray], states: Sequence[State],
-        configs: Sequence[Mapping[str, Any]], num_samples: int,
-    ) -> Sequence[Prediction]: ...
 
 
 @dataclass(frozen=True)
@@ -59,8 +44,8 @@ class Hooks:
     score: Callable[[FloatArray, Prediction, Mapping[str, Any]], float]
     allocate: Callable[[Prediction, Any], FloatArray]
     compute_pnl: Callable[[FloatArray, FloatArray, FloatArray | None, Any], float]
-    fit_many: FitMany | None = None
-    predict_many: PredictMany | None = None
+    fit_many: Callable[[Sequence[FitJob]], Sequence[State]] | None = None
+    predict_many: Callable[[Sequence[PredictJob]], Sequence[Prediction]] | None = None
 
 
 def default_hooks(config: SimulationConfig) -> Hooks:

@@ -12,7 +12,7 @@ import numpy as np
 
 from fastpanel._files import sha256
 from fastpanel.errors import FastPanelError, ModelError
-from fastpanel.models import FitJob
+from fastpanel.models import FitJob, PredictJob
 from fastpanel.preprocess import PanelPreprocessor, PreprocessState
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
@@ -149,9 +149,12 @@ class InnerObjective:
         if self._hooks.fit_many is not None and self._hooks.predict_many is not None:
             try:
                 states = self._hooks.fit_many(jobs)
-                configs = [job.config for job in jobs]
                 draws = self._config.predictive.num_samples
-                return list(self._hooks.predict_many(tests, states, configs, draws))
+                asked = [
+                    PredictJob(X=test, state=state, config=job.config, num_samples=draws)
+                    for test, state, job in zip(tests, states, jobs, strict=True)
+                ]
+                return list(self._hooks.predict_many(asked))
             except ModelError:
                 pass  # find out below which split failed
         return [self._fit_and_predict_one(job, test) for job, test in zip(jobs, tests, strict=True)]

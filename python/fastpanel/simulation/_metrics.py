@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpanel.models import default_metric_registry, register_metric
+from fastpanel.models import metric_registry, register_metric
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.typing import FloatArray
 
@@ -17,7 +17,7 @@ Metric = Callable[[FloatArray, Mapping[str, FloatArray], Mapping[str, Any]], flo
 def inner_metric(config: SimulationConfig) -> Metric:
     """The metric that ``scoring.spec.metric_name`` names, built with the scoring spec."""
     spec = config.scoring.spec
-    metric: Metric = default_metric_registry("inner")[spec.metric_name](spec.model_dump())
+    metric: Metric = metric_registry("inner")[spec.metric_name](spec.model_dump())
     return metric
 
 

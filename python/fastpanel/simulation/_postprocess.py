@@ -10,6 +10,7 @@ import numpy as np
 
 from fastpanel import scoring
 from fastpanel._files import write_json
+from fastpanel.errors import UnknownNameError
 from fastpanel.models import complexity
 from fastpanel.selection import Selection, combine, select
 from fastpanel.simulation._candidate import fit_config
@@ -78,8 +79,11 @@ def candidate_sizes(
     """Effective number of free parameters of every candidate; NaN where the model gives none."""
     sizes = []
     for values in candidates.values():
-        size = complexity(fit_config(config, values), *shape)
-        sizes.append(np.nan if size is None else size)
+        model = fit_config(config, values)["model"]
+        try:
+            sizes.append(complexity(model["model_name"], model["params"], *shape))
+        except UnknownNameError:
+            sizes.append(np.nan)  # a user's model without a registered measure
     return np.array(sizes, dtype=np.float64)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from fastpanel._files import write_json
 from fastpanel.data import Panel
-from fastpanel.errors import ArtifactError, ConfigError
+from fastpanel.errors import ArtifactError, ConfigError, ModelError
 from fastpanel.progress import Reporter, reporter
 from fastpanel.selection import Selection
 from fastpanel.simulation import _manifest
@@ -40,7 +40,7 @@ from fastpanel.simulation._outer import (
     fit_fold_preprocessing,
 )
 from fastpanel.simulation._outer_store import load_outer, save_outer
-from fastpanel.simulation._postprocess import candidate_sizes, select_for_fold, select_globally
+from fastpanel.simulation._postprocess import select_for_fold, select_globally
 from fastpanel.simulation._prebuild import run_prebuild
 from fastpanel.simulation._report import write_run_report
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
@@ -303,8 +303,8 @@ class _Run:
         }
         if not np.isfinite(list(scores.values())).any():
             reasons = {u.error for units in records.values() for u in units if u.error}
-            raise ArtifactError(
-                f"outer fold {plan.group}: every candidate failed; first reason: "
+            raise ModelError(
+                f"outer fold {plan.group}: every candidate failed; a reason: "
                 f"{min(reasons) if reasons else 'the score is NaN'}"
             )
         if not self.config.model_selection.enable:
@@ -362,12 +362,10 @@ class _Run:
             write_json(self.folder / "outer" / "metrics.json", overall.metrics())
             write_json(self.folder / "outer" / "selection.json", overall.to_dict())
             self._write_best(self.folder / "outer", best, done.candidates, prebuilt)
-        shape = self.dataset.X.shape[1:]
-        sizes = candidate_sizes(done.candidates, self.config, (shape[0], shape[1]))
         summary = summarise(done, score_table(scores), overall, self.config)
         write_json(self.folder / "cv" / "summary.json", summary)
         done = replace(done, scores=scores, summary=summary)
-        report = write_run_report(done, overall, sizes, self.config)
+        report = write_run_report(done, overall, self.config)
         self.manifest.stage("results", report=report.name)
         self.say.say(f"Report: {report}")
         return done

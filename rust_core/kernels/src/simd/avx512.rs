@@ -234,4 +234,31 @@ impl Simd for Avx512 {
     fn from_bits(bits: u8) -> Self::M {
         bits
     }
+    const VECTORS: usize = 32;
+    #[inline(always)]
+    fn transpose(r: [Self::F; LANES]) -> [Self::F; LANES] {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            let mut pairs = [_mm512_setzero_pd(); LANES];
+            for i in 0..4 {
+                pairs[2 * i] = _mm512_unpacklo_pd(r[2 * i], r[2 * i + 1]);
+                pairs[2 * i + 1] = _mm512_unpackhi_pd(r[2 * i], r[2 * i + 1]);
+            }
+            // Columns {l, l + 4} of four rows, for l = 0..4.
+            let mut fours = [_mm512_setzero_pd(); LANES];
+            for half in 0..2 {
+                for odd in 0..2 {
+                    let (a, b) = (pairs[4 * half + odd], pairs[4 * half + 2 + odd]);
+                    fours[4 * half + odd] = _mm512_shuffle_f64x2::<0x88>(a, b);
+                    fours[4 * half + 2 + odd] = _mm512_shuffle_f64x2::<0xdd>(a, b);
+                }
+            }
+            let mut out = [_mm512_setzero_pd(); LANES];
+            for l in 0..4 {
+                out[l] = _mm512_shuffle_f64x2::<0x88>(fours[l], fours[l + 4]);
+                out[l + 4] = _mm512_shuffle_f64x2::<0xdd>(fours[l], fours[l + 4]);
+            }
+            out
+        }
+    }
 }

@@ -98,3 +98,26 @@ fn levels_agree_with_scalar_arithmetic() {
         }
     }
 }
+
+struct Transposed;
+impl Kernel for Transposed {
+    type Output = [[f64; LANES]; LANES];
+    #[inline(always)]
+    fn run<S: Simd>(self) -> Self::Output {
+        let mut rows = [S::splat(0.0); LANES];
+        for (i, row) in rows.iter_mut().enumerate() {
+            *row = S::from_array(std::array::from_fn(|l| (i * 10 + l) as f64));
+        }
+        S::transpose(rows).map(S::to_array)
+    }
+}
+
+#[test]
+fn transpose_swaps_rows_and_lanes() {
+    for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+        for (l, column) in run(level, Transposed).iter().enumerate() {
+            let want: [f64; LANES] = std::array::from_fn(|i| (i * 10 + l) as f64);
+            assert_eq!(*column, want, "{level:?}");
+        }
+    }
+}
