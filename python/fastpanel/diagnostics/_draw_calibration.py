@@ -32,14 +32,18 @@ SMOOTH = 13
 
 def draw_pit(table: PitHistogram) -> Figure:
     """Histogram of PIT values; the dashed line is the density of calibrated forecasts."""
-    figure, (axis,) = new_figure(3.6)
+    figure, (axis,) = new_figure(3.7)
+    from matplotlib.ticker import MaxNLocator
+
     width = np.diff(table.edges)
     axis.bar(
         table.edges[:-1], table.density, width, align="edge", color=PALE_BLUE, edgecolor="white"
     )
     axis.axhline(1.0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
     direct_label(axis, 1.0, "flat", INK)
-    axis.set_ylim(0.0, max(1.6, 1.08 * float(table.density.max())))
+    top = max(1.6, 1.08 * float(table.density.max()))
+    axis.set_ylim(0.0, top)
+    axis.yaxis.set_major_locator(MaxNLocator(4))
     axis.set_xlim(0.0, 1.0)
     axis.set_xlabel("share of draws below the outcome (PIT)", fontsize=LABEL, color=MUTED)
     headline(figure, pit_finding(table), f"density of {table.n:,} outcomes, all assets pooled")
@@ -88,10 +92,9 @@ def draw_coverage_curve(table: CoverageCurve) -> Figure:
 
 
 def curve_finding(table: CoverageCurve) -> str:
-    """Compare the widest interval with its nominal level."""
-    last = int(np.argmax(table.levels))
-    level, seen = table.levels[last], table.observed[last]
+    """Judge the whole curve; name the level that shows it best."""
     gaps = table.observed - table.levels
+    at = int(np.argmax(np.abs(gaps)))
     clear = np.array([_clear(g, e, 0.02) for g, e in zip(gaps, table.error, strict=True)])
     if (clear & (gaps > 0)).sum() > len(gaps) / 3:
         verdict = "too wide"
@@ -99,7 +102,8 @@ def curve_finding(table: CoverageCurve) -> str:
         verdict = "too narrow"
     else:
         verdict = "close to calibrated"
-    return f"{percent(level)} intervals hold {percent(seen)}: {verdict}"
+        at = int(np.argmin(np.abs(table.levels - 0.9)))
+    return f"{percent(table.levels[at])} intervals hold {percent(table.observed[at])}: {verdict}"
 
 
 def draw_coverage_over_time(table: CoverageOverTime) -> Figure:
@@ -109,7 +113,7 @@ def draw_coverage_over_time(table: CoverageOverTime) -> Figure:
     for i, (level, color) in enumerate(zip(table.levels, colors, strict=True)):
         weekly = table.observed[:, i]
         times, (thin, bold) = break_gaps(table.times, weekly, _moving_mean(weekly))
-        axis.plot(times, thin, color=color, linewidth=0.7, alpha=0.35)
+        axis.plot(times, thin, color=color, linewidth=0.5, alpha=0.28)
         axis.plot(times, bold, color=color, linewidth=2.2)
         axis.axhline(level, color=color, linewidth=1.1, linestyle=(0, (4, 3)))
         direct_label(axis, level, percent(level), color)
@@ -119,7 +123,7 @@ def draw_coverage_over_time(table: CoverageOverTime) -> Figure:
     headline(
         figure,
         weekly_finding(table),
-        f"share of assets inside, by week and {SMOOTH}-week mean, dashed: nominal",
+        f"thin: share of assets by week, bold: {SMOOTH}-week mean, dashed: target",
     )
     return figure
 

@@ -21,6 +21,7 @@ from fastpanel.diagnostics._style import (
     headline,
     new_figure,
     percent_axis,
+    signed,
 )
 from fastpanel.errors import ShapeError
 from fastpanel.typing import ArrayLike, FloatArray, TimeArray
@@ -61,7 +62,10 @@ def draw_pnl(
     bottom.set_ylim(top=0.0)
     percent_axis(bottom)
     bottom.set_title(
-        f"drawdown, deepest {100 * float(depth.min()):.1f}%", loc="left", fontsize=LABEL, color=RED
+        f"drawdown, deepest {signed(100 * float(depth.min()), 1)}%",
+        loc="left",
+        fontsize=LABEL,
+        color=RED,
     )
     date_axis(top)
     date_axis(bottom)
@@ -69,22 +73,21 @@ def draw_pnl(
     return figure
 
 
-def sharpe_finding(sharpe: float, low: float, high: float, confidence: float = 0.95) -> str:
+def sharpe_finding(sharpe: float, low: float, high: float) -> str:
     """Say what an annual Sharpe ratio and its interval amount to."""
     if np.isnan([sharpe, low, high]).any():
         return "Too little variation for a Sharpe ratio"
     verdict = "could be luck" if low <= 0.0 <= high else "gains" if low > 0.0 else "losses"
-    return f"Sharpe {sharpe:.2f} a year ({low:.2f} to {high:.2f}): {verdict}"
+    return f"Sharpe {signed(sharpe)} a year ({signed(low)} to {signed(high)}): {verdict}"
 
 
 def draw_candidates(selection: SelectionLike) -> Figure:
     """Energy score and standard error of the best candidates; the band is shaded."""
     order = [m for m in ranking(selection) if not np.isnan(selection.es_model[m])]
     order = sorted(order[:SHOWN], key=lambda m: (selection.es_model[m], m))
-    figure, (axis,) = new_figure(1.5 + 0.26 * len(order))
+    figure, (axis,) = new_figure(1.6 + 0.25 * len(order))
     rows = np.arange(len(order))[::-1]
     survivors = set(selection.survivors)
-    axis.axvspan(-1e300, selection.threshold, color="#e8f0fa", linewidth=0, zorder=0)
     low, high = [], []
     for row, m in zip(rows, order, strict=True):
         color = BLUE if m in survivors else GREY
@@ -108,21 +111,23 @@ def draw_candidates(selection: SelectionLike) -> Figure:
                 va="center", fontsize=TICK, color=BLUE, fontweight="bold",
             )  # fmt: skip
     pad = 0.06 * (max(high) - min(low)) or 0.1
-    axis.set_xlim(min(low) - pad, max(high) + 2 * pad)
+    left = min(low) - pad
+    axis.axvspan(left, selection.threshold, color="#e4edf9", linewidth=0, zorder=0)
+    axis.set_xlim(left, max(high) + 3 * pad)
     axis.set_ylim(-0.7, len(order) - 0.3)
     axis.set_yticks(rows, [str(m) for m in order])
     axis.set_ylabel("candidate", fontsize=LABEL, color=MUTED)
     axis.set_xlabel(
         "energy score with standard error (lower is better)", fontsize=LABEL, color=MUTED
     )
-    headline(figure, candidates_finding(selection), "shaded: band of the best; blue: survivors")
+    headline(figure, candidates_finding(selection), "shaded: the band, blue: survivors")
     return figure
 
 
 def candidates_finding(selection: SelectionLike) -> str:
     """Say who was picked from how many."""
     total, kept = len(selection.es_model), len(selection.survivors)
-    return f"Candidate {selection.pick} is picked: {kept} of {total} lie in the band"
+    return f"Candidate {selection.pick} wins: {kept} of {total} in the band of the best"
 
 
 def _series(name: str, values: ArrayLike, length: int) -> FloatArray:

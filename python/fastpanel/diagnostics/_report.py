@@ -36,7 +36,7 @@ dd{margin:0;font-size:1.15rem;font-weight:600;font-variant-numeric:tabular-nums;
 overflow-wrap:anywhere}
 .note,.warning{border-radius:.6rem;padding:.6rem .9rem;margin:.75rem 0;background:var(--tint)}
 .warning{background:var(--warnbg);border:1px solid var(--warnline);color:var(--warn)}
-.pictures{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,26rem),1fr));gap:1rem;
+.pictures{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,26rem),1fr));gap:1rem;
 margin:1rem 0}
 figure{margin:0;background:var(--card);border:1px solid var(--line);border-radius:.7rem;
 overflow:hidden}

@@ -22,7 +22,8 @@ PALE_BLUE = "#8fb4e6"
 RED = "#b93a32"
 GREY = "#a3abb8"
 WIDTH = 6.0
-TITLE, LABEL, TICK = 13.5, 12.0, 11.5
+HEAD = 0.62
+TITLE, LABEL, TICK = 13.5, 11.5, 11.0
 
 
 def new_figure(height: float, rows: int = 1, **grid: Any) -> tuple[Figure, list[Axes]]:
@@ -31,7 +32,11 @@ def new_figure(height: float, rows: int = 1, **grid: Any) -> tuple[Figure, list[
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor="white")
+    figure = Figure(figsize=(WIDTH, height), facecolor="white")
+    head = HEAD / height
+    figure.set_layout_engine(
+        "constrained", rect=(0.012, 0.012, 0.97, 0.976 - head), h_pad=0.06, w_pad=0.03
+    )
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, 1, squeeze=False, gridspec_kw=grid or None)[:, 0].tolist()
     for axis in axes:
@@ -52,8 +57,15 @@ def clean(axis: Axes) -> None:
 
 def headline(figure: Figure, finding: str, detail: str) -> None:
     """Title that states the finding, and a quiet line below that says what is drawn."""
-    figure.suptitle(finding, x=0.015, ha="left", fontsize=TITLE, fontweight="bold", color=INK)
-    figure.axes[0].set_title(detail, loc="left", fontsize=LABEL, color=MUTED, pad=8)
+    inch = 1.0 / float(figure.get_figheight())
+    for text, below, size, weight, color in (
+        (finding, 0.14, TITLE, "bold", INK),
+        (detail, 0.40, LABEL, "normal", MUTED),
+    ):
+        figure.text(
+            0.022, 1.0 - below * inch, text, ha="left", va="top", fontsize=size,
+            fontweight=weight, color=color,
+        )  # fmt: skip
 
 
 def date_axis(axis: Axes) -> None:
@@ -97,6 +109,11 @@ def break_gaps(times: TimeArray, *series: FloatArray) -> tuple[AnyArray, list[Fl
     at = np.flatnonzero(steps > 1.9 * np.median(steps)) + 1
     middle = stamps[at - 1] + (stamps[at] - stamps[at - 1]) // 2
     return np.insert(stamps, at, middle), [np.insert(x, at, np.nan) for x in series]
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Write a number with a true minus sign."""
+    return f"{value:.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def percent(share: float) -> str:
