@@ -12,7 +12,7 @@ from fastpanel import rolling
 from fastpanel.data import CleanBars, PriceArrays
 from fastpanel.errors import ShapeError
 from fastpanel.features._column import FeatureColumn
-from fastpanel.typing import AnyArray, BoolArray, FloatArray
+from fastpanel.typing import AnyArray, BoolArray, FloatArray, IntArray
 
 EPS = 1e-6
 DAYS_PER_WEEK = 5
@@ -167,10 +167,12 @@ class Inputs:
         return some
 
     @cached_property
-    def last_day(self) -> AnyArray:
+    def last_day(self) -> IntArray:
         """Flat position ``[T, A]`` of a week's last day in the arrays without gaps."""
         n_assets = self._valid.shape[1]
-        return np.maximum(self._count[self.day_range[1]] - 1, 0) * n_assets + np.arange(n_assets)
+        row = np.maximum(self._count[self.day_range[1]] - 1, 0)
+        place: IntArray = row * n_assets + np.arange(n_assets)
+        return place
 
     def sample(self, values: FloatArray) -> FloatArray:
         """Take each week's last daily value ``[T, A]``; NaN without a day in the week."""

@@ -33,4 +33,5 @@ def dow_alpha(x: Inputs, weekday: int, weeks: int) -> FloatArray:
 def dow_spread(x: Inputs, weeks: int) -> FloatArray:
     """Largest minus smallest weekday mean; all five are needed."""
     means = _weekday_means(x, weeks)
-    return means.max(axis=1) - means.min(axis=1)
+    spread: FloatArray = means.max(axis=1) - means.min(axis=1)
+    return spread
