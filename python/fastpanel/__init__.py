@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fastpanel._version import __version__
+from fastpanel._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fastpanel import (
@@ -90,7 +90,7 @@ _ATTRIBUTES = {
     "set_num_threads": "fastpanel._runtime",
     "show_versions": "fastpanel._runtime",
 }
-__all__ = sorted(["__version__", *_SUBMODULES, *_ATTRIBUTES])
+__all__ = ["__version__", *sorted(_SUBMODULES | _ATTRIBUTES.keys())]
 
 
 def __getattr__(name: str) -> Any:

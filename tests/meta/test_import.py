@@ -12,11 +12,26 @@ import pytest
 import fastpanel as fp
 
 HEAVY = [
-    "jax", "matplotlib", "numba", "numpyro", "optuna", "pandas", "polars", "pyarrow", "pyro",
-    "scipy", "torch",
+    "jax",
+    "matplotlib",
+    "numba",
+    "numpyro",
+    "optuna",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "pyro",
+    "scipy",
+    "torch",
 ]
-LIGHT = ["fastpanel", "fastpanel.rolling", "fastpanel.cross_section", "fastpanel.splits",
-         "fastpanel.scoring", "fastpanel.selection"]
+LIGHT = [
+    "fastpanel",
+    "fastpanel.rolling",
+    "fastpanel.cross_section",
+    "fastpanel.splits",
+    "fastpanel.scoring",
+    "fastpanel.selection",
+]
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -52,7 +67,10 @@ def test_import_needs_no_network_and_no_environment():
         "import fastpanel; print(fastpanel.__version__)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
         env={"PYTHONPATH": ":".join(sys.path)},
     )
     assert done.stdout.strip() == fp.__version__

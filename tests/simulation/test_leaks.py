@@ -49,12 +49,17 @@ def test_nothing_before_the_planted_row_moves(either_mode, where):
         return json.loads((result.folder / name).read_text())
 
     assert planted.picks[plan.group] == clean.picks[plan.group]
-    same = [f"preprocessing/{fold}.json", f"inner/{fold}/postprocessing/metrics.json",
-            f"inner/{fold}/postprocessing/selection.json", f"inner/{fold}/best_config.json"]
+    same = [
+        f"preprocessing/{fold}.json",
+        f"inner/{fold}/postprocessing/metrics.json",
+        f"inner/{fold}/postprocessing/selection.json",
+        f"inner/{fold}/best_config.json",
+    ]
     for name in same:
         assert repr(stored(planted, name)) == repr(stored(clean, name)), name
-    for a, b in zip(clean.records[plan.group].values(), planted.records[plan.group].values(),
-                    strict=True):
+    for a, b in zip(
+        clean.records[plan.group].values(), planted.records[plan.group].values(), strict=True
+    ):
         assert [unit.sha256 for unit in a] == [unit.sha256 for unit in b]
     if where == "y":  # the first forecast is made from X[start] and older targets
         first, other = clean.outer[0], planted.outer[0]
