@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 
-from fastpanel.errors import DuplicateNameError, ParameterError, UnknownNameError
+from fastpanel.errors import DuplicateNameError, ParameterError, ShapeError, UnknownNameError
 from fastpanel.features._column import Catalog, FeatureColumn
 from fastpanel.features._inputs import Inputs
 from fastpanel.features._table import BUILT_IN
@@ -135,7 +135,7 @@ def register(
             inputs=tuple(inputs),
             unit=unit,
             formula=formula,
-            compute=_adapter(function, tuple(inputs), frequency),
+            compute=_adapter(function, name, tuple(inputs), frequency),
         )
         return function
 
@@ -159,20 +159,26 @@ def _check_inputs(inputs: tuple[str, ...], frequency: str) -> None:
 
 
 def _adapter(
-    function: Callable[..., Any], inputs: tuple[str, ...], frequency: str
+    function: Callable[..., Any], name: str, inputs: tuple[str, ...], frequency: str
 ) -> Callable[[Inputs], FloatArray]:
     """Feed arrays by name; copies, so that a function may write into what it gets."""
+    daily = frequency == "daily"
 
-    def weekly(x: Inputs) -> FloatArray:
-        arrays = {name: getattr(x.weekly, name) for name in inputs if name in _PRICES}
-        arrays |= {name: x.log_return for name in inputs if name == "return"}
-        arrays |= {name: x.column(name) for name in inputs if name not in arrays}
-        return np.asarray(function(*(arrays[name].copy() for name in inputs)), np.float64)
+    def array(x: Inputs, wanted: str) -> FloatArray:
+        if wanted in _PRICES:
+            price: FloatArray = getattr(x.daily if daily else x.weekly, wanted)
+            return price
+        if wanted == "return":
+            return x.daily_return if daily else x.log_return
+        return x.column(wanted)
 
-    def daily(x: Inputs) -> FloatArray:
-        arrays = {name: getattr(x.daily, name) for name in inputs if name in _PRICES}
-        arrays |= {name: x.daily_return for name in inputs if name == "return"}
-        values = np.asarray(function(*(arrays[name].copy() for name in inputs)), np.float64)
-        return x.sample(values)
+    def compute(x: Inputs) -> FloatArray:
+        arrays = [array(x, wanted).copy() for wanted in inputs]
+        values = np.asarray(function(*arrays), np.float64)
+        if values.shape != arrays[0].shape:
+            raise ShapeError(
+                f"feature '{name}' has shape {values.shape}, expected {arrays[0].shape}"
+            )
+        return x.sample(values) if daily else values
 
-    return weekly if frequency == "weekly" else daily
+    return compute

@@ -10,7 +10,6 @@ import numpy as np
 
 from fastpanel import rolling
 from fastpanel.data import CleanBars, PriceArrays
-from fastpanel.errors import ShapeError
 from fastpanel.features._column import FeatureColumn
 from fastpanel.typing import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -54,15 +53,7 @@ class Inputs:
 
     def column(self, name: str) -> FloatArray:
         """Values ``[T, A]`` of a column of the catalogue."""
-        return self._once(name, lambda: self._checked(name))
-
-    def _checked(self, name: str) -> FloatArray:
-        values = np.asarray(self._columns[name].compute(self), dtype=np.float64)
-        if values.shape != self.weekly.close.shape:
-            raise ShapeError(
-                f"feature '{name}' has shape {values.shape}, expected {self.weekly.close.shape}"
-            )
-        return values
+        return self._once(name, lambda: self._columns[name].compute(self))
 
     def _once(self, key: object, build: Callable[[], FloatArray]) -> FloatArray:
         if key not in self._done:
