@@ -133,6 +133,13 @@ def test_ties_share_their_average_rank_and_nan_comes_last():
     assert np.isnan(result.ql_rank).all()
 
 
+def test_without_secondary_scores_there_is_no_rank_sum():
+    es, groups = constant([1.0, 1.0])
+    result = select(es, groups, complexity=[2.0, 1.0])
+    assert np.isnan(result.secondary_score).all()
+    assert (result.finalists, result.pick) == ((0, 1), 1)
+
+
 def test_the_smaller_of_two_tied_models_wins():
     es, groups = constant([1.0, 1.0])
     assert select(es, groups, complexity=[30.0, 12.0]).pick == 1

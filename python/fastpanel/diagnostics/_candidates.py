@@ -106,6 +106,7 @@ def _empty(values: AnyArray) -> bool:
 
 
 def _plain(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
