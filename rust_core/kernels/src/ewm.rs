@@ -143,7 +143,9 @@ impl Recursion for Deviation {
             let total = S::mul(state.weight, state.weight);
             let rest = S::sub(total, state.squares);
             let unbiased = S::mul(S::div(total, rest), variance);
-            let defined = S::lt(S::splat(0.0), rest);
+            // One value has no deviation; its weights cancel only up to rounding.
+            let two = S::le(S::splat(2.0), state.count);
+            let defined = S::and(two, S::lt(S::splat(0.0), rest));
             variance = S::select(defined, unbiased, S::splat(f64::NAN));
         }
         S::select(self.decay.enough::<S>(state.count), S::sqrt(variance), S::splat(f64::NAN))
