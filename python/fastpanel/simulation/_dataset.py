@@ -108,7 +108,7 @@ def build_dataset(params: DatasetParams) -> Dataset:
     panel = features.compute(clean, groups, keys, allow_ragged=params.allow_ragged)
     names = panel.features
     if params.prefix_feature_names:
-        group_of = {column.name: column.group for column in features.columns()}
+        group_of = {column.name: column.group for column in features.catalog()}
         names = tuple(f"{group_of[name]}{_PREFIX}{name}" for name in names)
     returns = _aligned_returns(clean, panel)
     return _bundle(
