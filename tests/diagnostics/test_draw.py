@@ -245,3 +245,19 @@ def test_drawing_leaves_no_pyplot_state():
         assert sys.modules["matplotlib.pyplot"].get_fignums() == []
     else:
         assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_long_titles_stay_inside_the_picture():
+    flat = np.zeros(3)
+    table = Fan(
+        "A VERY LONG ASSET NAME OF AN ETF", weeks(3), QUANTILES, np.zeros((3, 5)), flat, flat
+    )
+    figure = draw_fan(table)
+    assert figure.texts[0].get_window_extent().x1 <= figure.bbox.width
+    assert figure.texts[0].get_fontsize() < 13.5
+
+
+def test_labels_of_close_levels_do_not_overlap():
+    figure = draw_coverage_over_time(over_time(np.ones((5, 3)), levels=(0.9, 0.91, 0.92)))
+    heights = [text.xy[1] for text in figure.axes[0].texts]
+    assert min(np.diff(heights)) >= 0.07
