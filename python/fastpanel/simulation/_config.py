@@ -11,8 +11,8 @@ from pydantic import Field, field_validator, model_validator
 
 from fastpanel import models
 from fastpanel.config import StrictModel, parse
-from fastpanel.errors import ConfigError
 from fastpanel.diagnostics import DiagnosticsSpec
+from fastpanel.errors import ConfigError
 from fastpanel.portfolio import AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
@@ -30,7 +30,7 @@ class DatasetParams(StrictModel):
 
     bars: str | None = None
     """Path or glob of bar files, or ``simulated``; relative to the working directory."""
-    simulated: dict[str, Any] = {}
+    simulated: dict[str, Any] = Field(default_factory=dict)
     """Arguments of ``fp.data.simulated_market`` when ``bars`` is ``simulated``."""
     assets: tuple[str, ...] | None = None
     start: str | None = None
@@ -71,7 +71,7 @@ class PrebuildConfig(StrictModel):
 
     enabled: bool = False
     name: str | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _named(self) -> Self:

@@ -112,8 +112,13 @@ def build_dataset(params: DatasetParams) -> Dataset:
         names = tuple(f"{group_of[name]}{_PREFIX}{name}" for name in names)
     returns = _aligned_returns(clean, panel)
     return _bundle(
-        np.asarray(panel.values), np.asarray(panel.mask), panel.times, panel.assets, names,
-        returns, params,
+        np.asarray(panel.values),
+        np.asarray(panel.mask),
+        panel.times,
+        panel.assets,
+        names,
+        returns,
+        params,
     )
 
 
@@ -129,8 +134,14 @@ def dataset_from_panel(panel: Panel, params: DatasetParams) -> Dataset:
     if not observed.size:
         raise DataError("panel.targets holds no finite value")
     return _cut(
-        np.asarray(panel.values), np.asarray(panel.mask), panel.times, panel.assets,
-        panel.features, targets, int(observed[-1]) + 1, params,
+        np.asarray(panel.values),
+        np.asarray(panel.mask),
+        panel.times,
+        panel.assets,
+        panel.features,
+        targets,
+        int(observed[-1]) + 1,
+        params,
     )
 
 
@@ -213,8 +224,13 @@ def _aligned_returns(clean: Any, panel: Panel) -> FloatArray:
 
 
 def _bundle(
-    values: FloatArray, mask: BoolArray, times: TimeArray, assets: tuple[str, ...],
-    names: tuple[str, ...], returns: FloatArray, params: DatasetParams,
+    values: FloatArray,
+    mask: BoolArray,
+    times: TimeArray,
+    assets: tuple[str, ...],
+    names: tuple[str, ...],
+    returns: FloatArray,
+    params: DatasetParams,
 ) -> Dataset:
     shift = params.target_shift
     labeled = len(times) - shift
@@ -226,8 +242,14 @@ def _bundle(
 
 
 def _cut(
-    values: FloatArray, mask: BoolArray, times: TimeArray, assets: tuple[str, ...],
-    names: tuple[str, ...], targets: FloatArray, labeled: int, params: DatasetParams,
+    values: FloatArray,
+    mask: BoolArray,
+    times: TimeArray,
+    assets: tuple[str, ...],
+    names: tuple[str, ...],
+    targets: FloatArray,
+    labeled: int,
+    params: DatasetParams,
 ) -> Dataset:
     values = np.array(values, dtype=np.float64)
     return Dataset(

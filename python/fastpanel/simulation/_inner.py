@@ -86,8 +86,14 @@ class InnerObjective:
     """
 
     def __init__(
-        self, dataset: Dataset, plan: OuterPlan, config: SimulationConfig, hooks: Hooks,
-        folder: Path, prebuilt: Mapping[str, Any] | None = None, digest: str | None = None,
+        self,
+        dataset: Dataset,
+        plan: OuterPlan,
+        config: SimulationConfig,
+        hooks: Hooks,
+        folder: Path,
+        prebuilt: Mapping[str, Any] | None = None,
+        digest: str | None = None,
     ) -> None:
         self._dataset, self._plan, self._config = dataset, plan, config
         self._hooks, self._folder, self._prebuilt = hooks, folder, prebuilt
@@ -159,9 +165,7 @@ class InnerObjective:
                 pass  # find out below which split failed
         return [self._fit_and_predict_one(job, test) for job, test in zip(jobs, tests, strict=True)]
 
-    def _fit_and_predict_one(
-        self, job: FitJob, Z_test: FloatArray
-    ) -> Prediction | FastPanelError:
+    def _fit_and_predict_one(self, job: FitJob, Z_test: FloatArray) -> Prediction | FastPanelError:
         try:
             state = self._hooks.fit_model(job.X, job.y, job.config, job.init_state)
             return self._hooks.predict(
@@ -174,18 +178,22 @@ class InnerObjective:
         self, candidate: str, split: SplitData, outcome: Prediction | FastPanelError, seconds: float
     ) -> UnitRecord:
         if isinstance(outcome, FastPanelError):
-            return UnitRecord(candidate, split.index, float("nan"), seconds, None, None,
-                              error=str(outcome))
+            return UnitRecord(
+                candidate, split.index, float("nan"), seconds, None, None, error=str(outcome)
+            )
         spec = {**self._config.scoring.spec.model_dump(), "transform": split.space}
         score = float(self._hooks.score(split.y_test, outcome, spec))
         payload = make_payload(
-            split.y_test, np.asarray(outcome["samples"], dtype=np.float64), split.space,
-            split.fold.test, split.test_groups, self._config.scoring.spec.estimator,
+            split.y_test,
+            np.asarray(outcome["samples"], dtype=np.float64),
+            split.space,
+            split.fold.test,
+            split.test_groups,
+            self._config.scoring.spec.estimator,
         )
         name = f"candidates/candidate_{candidate}_split_{split.index}.pt"
         save_payload(payload, self._folder / name)
-        return UnitRecord(candidate, split.index, score, seconds, name,
-                          sha256(self._folder / name))
+        return UnitRecord(candidate, split.index, score, seconds, name, sha256(self._folder / name))
 
     def _key(self, digest: str) -> str:
         return content_key(
@@ -199,7 +207,11 @@ class InnerObjective:
 
 
 def make_inner_objective(
-    dataset: Dataset, plan: OuterPlan, config: SimulationConfig, hooks: Hooks, folder: Path,
+    dataset: Dataset,
+    plan: OuterPlan,
+    config: SimulationConfig,
+    hooks: Hooks,
+    folder: Path,
     prebuilt: Mapping[str, Any] | None = None,
 ) -> InnerObjective:
     """The objective of one outer fold, as tuning engines call it.

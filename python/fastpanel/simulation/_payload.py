@@ -52,7 +52,11 @@ class Payload:
 
 
 def make_payload(
-    y: FloatArray, samples: FloatArray, space: ScoreSpace, rows: IntArray, groups: IntArray,
+    y: FloatArray,
+    samples: FloatArray,
+    space: ScoreSpace,
+    rows: IntArray,
+    groups: IntArray,
     estimator: str,
 ) -> Payload:
     """Scale, round and score ``samples [S, T, A]`` against ``y [T, A]``."""
@@ -61,14 +65,24 @@ def make_payload(
     z_true = y / scale
     es = _energy_score(z_true, z_samples, space.whitener.matrix, space.assets, estimator)
     return Payload(
-        z_true=z_true, z_samples=z_samples, scale=scale, whitener=space.whitener.matrix,
-        assets=space.assets, test_idx=rows, test_groups=groups, es=es,
-        n_eff=int(space.whitener.n_eff), shrinkage=float(space.whitener.shrinkage),
+        z_true=z_true,
+        z_samples=z_samples,
+        scale=scale,
+        whitener=space.whitener.matrix,
+        assets=space.assets,
+        test_idx=rows,
+        test_groups=groups,
+        es=es,
+        n_eff=int(space.whitener.n_eff),
+        shrinkage=float(space.whitener.shrinkage),
     )
 
 
 def _energy_score(
-    z_true: FloatArray, z_samples: np.ndarray, whitener: FloatArray, assets: IntArray,
+    z_true: FloatArray,
+    z_samples: np.ndarray,
+    whitener: FloatArray,
+    assets: IntArray,
     estimator: str,
 ) -> FloatArray:
     truth = z_true[:, assets] @ whitener.T

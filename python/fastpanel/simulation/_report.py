@@ -84,14 +84,17 @@ def _warnings(result: SimulationResult, config: SimulationConfig) -> tuple[str, 
             "that the run works, and nothing else."
         )
     beaten_by = [
-        row["forecaster"] for row in result.summary["scores"]
+        row["forecaster"]
+        for row in result.summary["scores"]
         if row["es_gain"] < -2 * row["es_gain_se"]
     ]
     if beaten_by:
         out.append(f"Worse than {' and '.join(beaten_by)} by more than two standard errors.")
     failed = sum(
         unit.error is not None
-        for units in result.records.values() for records in units.values() for unit in records
+        for units in result.records.values()
+        for records in units.values()
+        for unit in records
     )
     if failed:
         out.append(f"{failed} fits failed; their candidates could not be chosen.")
@@ -101,16 +104,26 @@ def _warnings(result: SimulationResult, config: SimulationConfig) -> tuple[str, 
 def _score_section(result: SimulationResult) -> Section:
     rows = tuple(
         (
-            row["forecaster"].replace("_", " "), row["energy_score"],
+            row["forecaster"].replace("_", " "),
+            row["energy_score"],
             None if row["forecaster"] == "model" else row["es_gain"],
             None if row["forecaster"] == "model" else row["es_gain_se"],
-            row["crps"], _percent(row["coverage_50"]), _percent(row["coverage_90"]), row["weeks"],
+            row["crps"],
+            _percent(row["coverage_50"]),
+            _percent(row["coverage_90"]),
+            row["weeks"],
         )
         for row in result.summary["scores"]
     )
     columns = (
-        "forecaster", "energy score", "gain of the model", "standard error", "CRPS",
-        "50 % covers", "90 % covers", "weeks",
+        "forecaster",
+        "energy score",
+        "gain of the model",
+        "standard error",
+        "CRPS",
+        "50 % covers",
+        "90 % covers",
+        "weeks",
     )
     return Section("Forecasts", (Table(columns, rows, highlight=(0,)), Text(_GAIN_NOTE)))
 
@@ -118,13 +131,14 @@ def _score_section(result: SimulationResult) -> Section:
 def _pnl_section(result: SimulationResult, config: SimulationConfig) -> Section:
     report = pnl_report(result)
     pnl = np.concatenate([fold.pnl for fold in result.outer])
+    low, high = report.hac_interval_annual
     facts = Facts(
         (
             ("Mean a year", _percent(report.mean_annual)),
             ("Volatility a year", _percent(report.volatility_annual)),
             ("Sharpe ratio a year", report.sharpe_annual),
-            ("95 % interval", f"{report.hac_interval[0]:.2f} to {report.hac_interval[1]:.2f}"),
-            ("Deflated Sharpe", report.deflated_sharpe),
+            ("95 % interval", f"{low:.2f} to {high:.2f}"),
+            ("Deflated Sharpe", report.dsr),
             ("Deepest drawdown", _percent(report.max_drawdown)),
         )
     )
@@ -141,7 +155,7 @@ def _pnl_section(result: SimulationResult, config: SimulationConfig) -> Section:
         np.concatenate([result.dataset.times[fold.rows] for fold in result.outer]),
         portfolio.equity_curve(pnl),
         portfolio.drawdown(pnl),
-        sharpe=(report.sharpe_annual, *report.hac_interval),
+        sharpe=(report.sharpe_annual, *report.hac_interval_annual),
         baselines={"equal weight": portfolio.equity_curve(_equal_weight_pnl(result, config))},
     )
     return Section("Profit and loss", (facts, picture, note))
@@ -168,8 +182,12 @@ def _candidate_section(
 def _plan_section(result: SimulationResult) -> Section:
     rows = tuple(
         (
-            fold["group"], fold["first_week"], fold["last_week"], fold["weeks"],
-            fold["candidate"], _percent(fold["pnl_total"]),
+            fold["group"],
+            fold["first_week"],
+            fold["last_week"],
+            fold["weeks"],
+            fold["candidate"],
+            _percent(fold["pnl_total"]),
         )
         for fold in result.summary["folds"]
     )
