@@ -244,4 +244,23 @@ impl Simd for Avx2 {
     fn to_float(a: Self::I) -> Self::F {
         Self::from_array(Baseline::to_float(a))
     }
+    const VECTORS: usize = 8;
+    #[inline(always)]
+    fn transpose(rows: [Self::F; LANES]) -> [Self::F; LANES] {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            let mut out = [[_mm256_setzero_pd(); 2]; LANES];
+            for (from, to) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let (a, b) = (rows[4 * from][to], rows[4 * from + 1][to]);
+                let (c, d) = (rows[4 * from + 2][to], rows[4 * from + 3][to]);
+                let (ab0, ab1) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+                let (cd0, cd1) = (_mm256_unpacklo_pd(c, d), _mm256_unpackhi_pd(c, d));
+                out[4 * to][from] = _mm256_permute2f128_pd::<0x20>(ab0, cd0);
+                out[4 * to + 1][from] = _mm256_permute2f128_pd::<0x20>(ab1, cd1);
+                out[4 * to + 2][from] = _mm256_permute2f128_pd::<0x31>(ab0, cd0);
+                out[4 * to + 3][from] = _mm256_permute2f128_pd::<0x31>(ab1, cd1);
+            }
+            out
+        }
+    }
 }

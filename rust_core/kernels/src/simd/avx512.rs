@@ -234,4 +234,46 @@ impl Simd for Avx512 {
     fn from_bits(bits: u8) -> Self::M {
         bits
     }
+    #[inline(always)]
+    fn root(a: Self::F) -> Self::F {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            // 14 bits, doubled twice (Goldschmidt): a tenth of the divider's time on some CPUs.
+            let positive = _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(a, _mm512_setzero_pd());
+            let half = _mm512_set1_pd(0.5);
+            let estimate = _mm512_maskz_rsqrt14_pd(positive, a);
+            let (root, inverse) = (_mm512_mul_pd(a, estimate), _mm512_mul_pd(estimate, half));
+            let error = _mm512_fnmadd_pd(root, inverse, half);
+            let root = _mm512_fmadd_pd(root, error, root);
+            let inverse = _mm512_fmadd_pd(inverse, error, inverse);
+            _mm512_fmadd_pd(_mm512_fnmadd_pd(root, root, a), inverse, root)
+        }
+    }
+    const VECTORS: usize = 32;
+    #[inline(always)]
+    fn transpose(r: [Self::F; LANES]) -> [Self::F; LANES] {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            let mut pairs = [_mm512_setzero_pd(); LANES];
+            for i in 0..4 {
+                pairs[2 * i] = _mm512_unpacklo_pd(r[2 * i], r[2 * i + 1]);
+                pairs[2 * i + 1] = _mm512_unpackhi_pd(r[2 * i], r[2 * i + 1]);
+            }
+            // Columns {l, l + 4} of four rows, for l = 0..4.
+            let mut fours = [_mm512_setzero_pd(); LANES];
+            for half in 0..2 {
+                for odd in 0..2 {
+                    let (a, b) = (pairs[4 * half + odd], pairs[4 * half + 2 + odd]);
+                    fours[4 * half + odd] = _mm512_shuffle_f64x2::<0x88>(a, b);
+                    fours[4 * half + 2 + odd] = _mm512_shuffle_f64x2::<0xdd>(a, b);
+                }
+            }
+            let mut out = [_mm512_setzero_pd(); LANES];
+            for l in 0..4 {
+                out[l] = _mm512_shuffle_f64x2::<0x88>(fours[l], fours[l + 4]);
+                out[l + 4] = _mm512_shuffle_f64x2::<0xdd>(fours[l], fours[l + 4]);
+            }
+            out
+        }
+    }
 }

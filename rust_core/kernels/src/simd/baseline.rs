@@ -179,4 +179,5 @@ impl Simd for Baseline {
     fn to_float(a: Self::I) -> Self::F {
         a.map(|x| x as f64)
     }
+    const VECTORS: usize = 4;
 }

@@ -169,6 +169,40 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn to_int(a: Self::F) -> Self::I;
     /// Convert; the values fit in 51 bits.
     fn to_float(a: Self::I) -> Self::F;
+
+    /// Square root, within 2 ulp of normal values, off the divider where the level can; NaN of NaN,
+    /// 0 of 0, NaN or infinity of infinity.
+    #[inline(always)]
+    fn root(a: Self::F) -> Self::F {
+        Self::sqrt(a)
+    }
+    /// Vectors of eight `f64` that the registers hold; tiles are cut to it.
+    const VECTORS: usize;
+    /// Lane `l` of vector `i` becomes lane `i` of vector `l`.
+    #[inline(always)]
+    fn transpose(rows: [Self::F; LANES]) -> [Self::F; LANES] {
+        let rows = rows.map(Self::to_array);
+        let mut columns = [[0.0; LANES]; LANES];
+        for (i, row) in rows.iter().enumerate() {
+            for (l, value) in row.iter().enumerate() {
+                columns[l][i] = *value;
+            }
+        }
+        columns.map(Self::from_array)
+    }
+}
+
+/// Ask for the cache line at `p`, which need not be readable.
+#[inline(always)]
+pub fn prefetch(p: *const f64) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: a prefetch never faults.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(p.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
 }
 
 #[cfg(test)]

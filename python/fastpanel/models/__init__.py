@@ -1,0 +1,63 @@
+"""Probabilistic panel models: one contract, two probabilistic back ends."""
+
+from __future__ import annotations
+
+from fastpanel.models import _factor as _factor
+from fastpanel.models._api import fit, fit_many, predict, predict_many
+from fastpanel.models._config import FitConfig, ModelConfig, SVIConfig, TrainingConfig
+from fastpanel.models._contract import (
+    FitJob,
+    ModelBatch,
+    PrebuildContext,
+    PrebuildResult,
+    PredictJob,
+    PyroGuide,
+    PyroModel,
+)
+from fastpanel.models._registries import (
+    complexity,
+    default_guide_registry,
+    default_model_registry,
+    default_prebuild_registry,
+    metric_registry,
+    register_complexity,
+    register_guide,
+    register_metric,
+    register_model,
+    register_prebuild,
+)
+from fastpanel.models._state import FitState
+from fastpanel.models._windows import Window, build_windows, group_windows, segments
+
+__all__ = [
+    "FitConfig",
+    "FitJob",
+    "FitState",
+    "ModelBatch",
+    "ModelConfig",
+    "PrebuildContext",
+    "PrebuildResult",
+    "PredictJob",
+    "PyroGuide",
+    "PyroModel",
+    "SVIConfig",
+    "TrainingConfig",
+    "Window",
+    "build_windows",
+    "complexity",
+    "default_guide_registry",
+    "default_model_registry",
+    "default_prebuild_registry",
+    "fit",
+    "fit_many",
+    "group_windows",
+    "metric_registry",
+    "predict",
+    "predict_many",
+    "register_complexity",
+    "register_guide",
+    "register_metric",
+    "register_model",
+    "register_prebuild",
+    "segments",
+]

@@ -1,0 +1,255 @@
+"""Fit and predict, one job or many, in either back end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from fastpanel.errors import ModelError, ParameterError
+from fastpanel.models._config import FitConfig, parse_config
+from fastpanel.models._contract import FitJob, PredictJob
+from fastpanel.models._prepare import Prepared, prediction_features, prepare
+from fastpanel.models._registries import resolve_backend
+from fastpanel.models._state import FitState
+from fastpanel.typing import FloatArray
+
+_LOG = logging.getLogger("fastpanel.models")
+
+
+def fit(
+    X_train: Any, y_train: Any, config: Mapping[str, Any], init_state: FitState | None = None
+) -> FitState:
+    """Fit one model on training rows only.
+
+    Parameters
+    ----------
+    X_train
+        ``[T, A, F]`` standardised features; must be finite where the target is
+        observed.
+    y_train
+        ``[T, A]`` targets in any unit; NaN = missing, left out of the
+        likelihood.
+    config
+        Mapping with sections ``model`` (``backend``, ``model_name``,
+        ``guide_name``, ``params``, ``guide_params``) and ``training`` (``svi``,
+        ``standardize_targets``), ``seed``, and optionally ``train_index``: the
+        positions of the rows on the full time axis. Other sections are ignored.
+    init_state
+        Warm start; zero steps return this state unchanged.
+
+    Returns
+    -------
+    FitState
+        Depends on the given rows, the configuration and the seed only.
+
+    Raises
+    ------
+    ConfigError, ShapeError, DataError, UnknownNameError
+        Wrong input, before any training step.
+    ModelError
+        A site breaks the contract (named, before training), or loss or
+        parameters became non-finite (the step is named).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.normal(size=(60, 4, 3))
+    >>> y = X @ np.array([0.3, 0.0, -0.3]) + rng.normal(size=(60, 4))
+    >>> config = {"model": {"params": {"coefficients": {"scale": 0.5}}}, "seed": 1,
+    ...           "training": {"svi": {"num_steps": 300, "learning_rate": 0.02}}}
+    >>> state = fit(X, y, config)
+    >>> bool(state.params["beta_loc"][0] > 0.1 > -0.1 > state.params["beta_loc"][2])
+    True
+    """
+    return fit_many([FitJob(X_train, y_train, config, init_state)])[0]
+
+
+def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
+    """Fit many jobs: in NumPyro, those of one shape in one compiled program.
+
+    A job's result does not depend on the other jobs beyond float rounding.
+    Jobs that share training arrays (candidates on one split) are fastest, as
+    they share one matrix product per step. Pyro jobs run one by one.
+
+    Parameters and errors as for :func:`fit`; an error names the job's position.
+
+    Returns
+    -------
+    list of FitState
+        In the order of the jobs.
+
+    Examples
+    --------
+    >>> fit_many([])
+    []
+    """
+    states: dict[int, FitState] = {}
+    pending: dict[str, list[tuple[int, FitJob, Any]]] = {"numpyro": [], "pyro": []}
+    shared: dict[Any, Prepared] = {}
+    for position, job in enumerate(jobs):
+        parsed = parse_config(job.config)
+        section = parsed.model
+        backend = resolve_backend(section.backend, section.model_name, section.guide_name)
+        prepared = _prepared(job, parsed, shared)
+        if job.init_state is not None:
+            names = (section.model_name, section.guide_name)
+            job.init_state.require(*names, *prepared.X.shape[1:])
+        if job.init_state is not None and parsed.training.svi.num_steps == 0:
+            states[position] = job.init_state
+            continue
+        pending[backend].append((position, job, (prepared, parsed)))
+    for backend, entries in pending.items():
+        if not entries:
+            continue
+        engine = _engine(backend)
+        works = [engine.Work(*ready, job.init_state) for _, job, ready in entries]
+        for (position, _, ready), trained in zip(entries, engine.fit_many(works), strict=True):
+            states[position] = _state(position, backend, ready, trained)
+    return [states[position] for position in range(len(jobs))]
+
+
+def predict(
+    X_pred: Any, state: FitState, config: Mapping[str, Any], num_samples: int
+) -> dict[str, FloatArray]:
+    """Draw from the posterior predictive distribution.
+
+    Parameters
+    ----------
+    X_pred
+        ``[T, A, F]`` features. An entry with a NaN feature is predicted NaN.
+    state
+        From :func:`fit`.
+    config
+        The configuration of the fit; ``seed`` sets the draws.
+    num_samples
+        S, at least 1.
+
+    Returns
+    -------
+    dict
+        ``"samples"`` ``[S, T, A]``, joint over assets, and ``"mean"``
+        ``[T, A]``, both in the unit of ``y_train``.
+
+    Raises
+    ------
+    ShapeError, ModelError
+        The features or the configuration do not fit the state.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X, y = np.zeros((30, 2, 1)), np.random.default_rng(0).normal(size=(30, 2))
+    >>> config = {"training": {"svi": {"num_steps": 10}}}
+    >>> forecast = predict(X[:1], fit(X, y, config), config, num_samples=50)
+    >>> forecast["samples"].shape, forecast["mean"].shape
+    ((50, 1, 2), (1, 2))
+    """
+    return predict_many([PredictJob(X_pred, state, config, num_samples)])[0]
+
+
+def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
+    """Predict many jobs; vectorised, independent and ordered as in :func:`fit_many`.
+
+    Examples
+    --------
+    >>> predict_many([])
+    []
+    """
+    forecasts: list[dict[str, FloatArray]] = [{} for _ in jobs]
+    pending: dict[str, list[tuple[int, Any, Any]]] = {"numpyro": [], "pyro": []}
+    for position, job in enumerate(jobs):
+        parsed = parse_config(job.config)
+        section, state = parsed.model, job.state
+        state.require(section.model_name, section.guide_name, state.n_assets, state.n_features)
+        if job.num_samples < 1:
+            raise ParameterError(f"num_samples is {job.num_samples}; give at least 1")
+        X, unusable = prediction_features(job.X, state.n_assets, state.n_features)
+        backend = resolve_backend(section.backend, section.model_name, section.guide_name)
+        # draws of different refits are independent, those of candidates on one fit are common
+        key = (parsed.seed, state.n_obs, *state.rows)
+        entry = (X, state, parsed, job.num_samples, key)
+        pending[backend].append((position, entry, unusable))
+    for backend, entries in pending.items():
+        if not entries:
+            continue
+        engine = _engine(backend)
+        drawn = engine.predict_many([engine.Forecast(*entry) for _, entry, _ in entries])
+        for (position, entry, unusable), (samples, mean) in zip(entries, drawn, strict=True):
+            forecasts[position] = _in_units(entry[1], samples, mean, unusable)
+    return forecasts
+
+
+def _prepared(job: FitJob, parsed: FitConfig, shared: dict[Any, Prepared]) -> Prepared:
+    """Prepare a job's arrays once for all jobs that hold the very same objects."""
+    svi = parsed.training.svi
+    windows = (svi.tbptt_window_len, svi.tbptt_burn_in_len, svi.grad_accum_steps)
+    key = (
+        id(job.X),
+        id(job.y),
+        id(job.config.get("train_index")),
+        parsed.training.standardize_targets,
+        svi.overlap_burn_in,
+        *windows,
+    )
+    if key not in shared:
+        shared[key] = prepare(job.X, job.y, job.config, parsed)
+    return shared[key]
+
+
+def _state(
+    position: int, backend: str, ready: tuple[Prepared, FitConfig], trained: Any
+) -> FitState:
+    prepared, parsed = ready
+    section, svi = parsed.model, parsed.training.svi
+    what = f"job {position}, model '{section.model_name}'"
+    remedy = "lower training.svi.learning_rate or check the scale of X and y"
+    if trained.failed_step >= 0:
+        raise ModelError(
+            f"{what}: loss or gradient is not finite at step {trained.failed_step}; {remedy}"
+        )
+    for name, value in trained.params.items():
+        if not np.isfinite(value).all():
+            raise ModelError(
+                f"{what}: parameter '{name}' is not finite after step {svi.num_steps}; {remedy}"
+            )
+    if svi.log_every is not None:
+        for step in range(svi.log_every, svi.num_steps + 1, svi.log_every):
+            _LOG.info("%s: step %d, loss %.6g", what, step, trained.losses[step - 1])
+    return FitState(
+        backend=backend,
+        model_name=section.model_name,
+        guide_name=section.guide_name,
+        params=trained.params,
+        center=prepared.center.copy(),
+        scale=prepared.scale.copy(),
+        losses=trained.losses,
+        n_obs=prepared.n_obs,
+        n_assets=prepared.X.shape[1],
+        n_features=prepared.X.shape[2],
+        rows=prepared.rows,
+        seed=parsed.seed,
+    )
+
+
+def _in_units(
+    state: FitState, samples: FloatArray, mean: FloatArray, unusable: Any
+) -> dict[str, FloatArray]:
+    samples = np.ascontiguousarray(samples * state.scale + state.center)
+    mean = mean * state.scale + state.center
+    samples[:, unusable] = np.nan
+    mean[unusable] = np.nan
+    return {"samples": samples, "mean": mean}
+
+
+def _engine(backend: str) -> Any:
+    if backend == "numpyro":
+        from fastpanel.models.numpyro_ import _engine as numpyro_engine
+
+        return numpyro_engine
+    from fastpanel.models.pyro_ import _engine as pyro_engine
+
+    return pyro_engine

@@ -1,0 +1,234 @@
+"""Registries of models, guides, prebuild hooks, metrics and complexity measures."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from fastpanel import _extras
+from fastpanel.errors import ModelError, ParameterError
+from fastpanel.registry import Registry
+
+T = TypeVar("T", bound=Callable[..., Any])
+
+BACKENDS = ("pyro", "numpyro")
+SCOPES = ("inner", "outer")
+
+_MODELS = {backend: Registry[Callable[..., Any]](f"{backend} model") for backend in BACKENDS}
+_GUIDES = {backend: Registry[Callable[..., Any]](f"{backend} guide") for backend in BACKENDS}
+_METRICS = {scope: Registry[Callable[..., Any]](f"{scope} metric") for scope in SCOPES}
+_PREBUILDS = Registry[Callable[..., Any]]("prebuild hook")
+_COMPLEXITY = Registry[Callable[..., float]]("complexity measure")
+
+_BUILTIN_MODELS = ("factor_model_v1", "factor_student_t", "test_model")
+_BUILTIN_GUIDES = ("factor_guide_v1", "mean_field", "test_guide")
+_BUILTIN_PREBUILDS = ("factor_prior_init",)
+
+
+def register_model(name: str, *, backend: str = "pyro") -> Callable[[T], T]:
+    """Register a model factory: called with ``model.params``, returns ``model(batch)``.
+
+    Parameters
+    ----------
+    name
+        What ``model.model_name`` refers to.
+    backend
+        ``"pyro"`` or ``"numpyro"``; the same name may exist in both.
+
+    Raises
+    ------
+    ModelError
+        The class has no ``__call__(self, batch)``.
+    DuplicateNameError
+        The name is taken.
+
+    Examples
+    --------
+    >>> @register_model("doc_constant_model")
+    ... class Constant:
+    ...     def __init__(self, params):
+    ...         self.params = params
+    ...     def __call__(self, batch):
+    ...         ...
+    >>> model_registry("pyro")["doc_constant_model"] is Constant
+    True
+    """
+    return _checked_adder(model_registry(backend), name, "model")
+
+
+def register_guide(name: str, *, backend: str = "pyro") -> Callable[[T], T]:
+    """Register a guide factory: called with ``model.guide_params``.
+
+    A factory that accepts a second argument ``model`` is given the model too
+    (as automatic guides need it). Rules and errors as in :func:`register_model`.
+    """
+    return _checked_adder(guide_registry(backend), name, "guide")
+
+
+def register_prebuild(name: str) -> Callable[[T], T]:
+    """Register a hook ``(PrebuildContext) -> PrebuildResult``."""
+    return _adder(_PREBUILDS, name)
+
+
+def register_metric(name: str, scope: str = "inner") -> Callable[[T], T]:
+    """Register a metric builder.
+
+    An inner builder receives the scoring spec and returns a callable
+    ``(y_true, pred, score_spec) -> float``. Outer metrics live in a registry of
+    their own, so one name may exist in both scopes.
+
+    Raises
+    ------
+    ParameterError
+        ``scope`` is neither ``"inner"`` nor ``"outer"``.
+
+    Examples
+    --------
+    >>> @register_metric("doc_bias")
+    ... def build(spec):
+    ...     return lambda y_true, pred, score_spec: float((pred["mean"] - y_true).mean())
+    >>> metric_registry("inner")["doc_bias"] is build
+    True
+    """
+    return _adder(metric_registry(scope), name)
+
+
+def register_complexity(model_name: str) -> Callable[[T], T]:
+    """Register ``(params, n_assets, n_features) -> float`` for a model name.
+
+    The value is the effective number of free parameters; it breaks ties
+    between candidates that forecast equally well.
+    """
+    return _adder(_COMPLEXITY, model_name)
+
+
+def complexity(model_name: str, params: Mapping[str, Any], n_assets: int, n_features: int) -> float:
+    """Effective number of free parameters of a model with these parameters.
+
+    Raises
+    ------
+    UnknownNameError
+        No measure is registered for ``model_name``.
+
+    Examples
+    --------
+    >>> small = complexity("factor_model_v1", {"num_factors": 0}, 4, 3)
+    >>> large = complexity("factor_model_v1", {"num_factors": 2}, 4, 3)
+    >>> small < large
+    True
+    """
+    return float(_COMPLEXITY[model_name](params, n_assets, n_features))
+
+
+def default_model_registry(backend: str = "pyro") -> Registry[Callable[..., Any]]:
+    """Models of one back end, the built-in ones included.
+
+    Raises
+    ------
+    MissingExtraError
+        The back end is not installed.
+    """
+    _import_builtin(backend, _BUILTIN_MODELS)
+    return model_registry(backend)
+
+
+def default_guide_registry(backend: str = "pyro") -> Registry[Callable[..., Any]]:
+    """Guides of one back end, the built-in ones included; errors as for models."""
+    _import_builtin(backend, _BUILTIN_GUIDES)
+    return guide_registry(backend)
+
+
+def default_prebuild_registry() -> Registry[Callable[..., Any]]:
+    """Prebuild hooks, the built-in ones included."""
+    for name in _BUILTIN_PREBUILDS:
+        importlib.import_module(f"fastpanel.models.prebuilds.{name}")
+    return _PREBUILDS
+
+
+def model_registry(backend: str) -> Registry[Callable[..., Any]]:
+    """Return the models of one back end, without importing the built-in ones."""
+    return _MODELS[_known(backend, BACKENDS, "backend")]
+
+
+def guide_registry(backend: str) -> Registry[Callable[..., Any]]:
+    """Return the guides of one back end, without importing the built-in ones."""
+    return _GUIDES[_known(backend, BACKENDS, "backend")]
+
+
+def metric_registry(scope: str = "inner") -> Registry[Callable[..., Any]]:
+    """Metric builders of one scope."""
+    return _METRICS[_known(scope, SCOPES, "scope")]
+
+
+def resolve_backend(backend: str, model_name: str, guide_name: str) -> str:
+    """Turn ``auto`` into a back end: NumPyro where it has both names, else Pyro."""
+    if backend != "auto":
+        return _known(backend, BACKENDS, "backend")
+    if importlib.util.find_spec("numpyro") is None:
+        return "pyro"
+    known = (default_model_registry("numpyro"), default_guide_registry("numpyro"))
+    return "numpyro" if model_name in known[0] and guide_name in known[1] else "pyro"
+
+
+def build_model(factory: Callable[..., Any], name: str, params: Mapping[str, Any]) -> Any:
+    """Build a model and check that it can be called with a batch."""
+    return _callable(factory(params), f"model '{name}'")
+
+
+def build_guide(
+    factory: Callable[..., Any], name: str, params: Mapping[str, Any], model: Any
+) -> Any:
+    """Build a guide, handing it the model where the factory accepts one."""
+    wants_model = "model" in inspect.signature(factory).parameters
+    guide = factory(params, model=model) if wants_model else factory(params)
+    return _callable(guide, f"guide '{name}'")
+
+
+def _checked_adder(registry: Registry[Any], name: str, kind: str) -> Callable[[T], T]:
+    def add(factory: T) -> T:
+        if not callable(factory) or (isinstance(factory, type) and not _has_call(factory)):
+            raise ModelError(
+                f"{kind} '{name}': {factory!r} must be a class with __call__(self, batch) "
+                f"or a function of params that returns {kind}(batch)"
+            )
+        registry.add(name, factory)
+        return factory
+
+    return add
+
+
+def _adder(registry: Registry[Any], name: str) -> Callable[[T], T]:
+    def add(item: T) -> T:
+        registry.add(name, item)
+        return item
+
+    return add
+
+
+def _has_call(cls: type) -> bool:
+    return any("__call__" in vars(base) for base in cls.__mro__)
+
+
+def _callable(built: Any, what: str) -> Any:
+    if not callable(built):
+        raise ModelError(
+            f"{what}: the factory returned {type(built).__name__}, "
+            "which cannot be called with a batch; define __call__(self, batch)"
+        )
+    return built
+
+
+def _import_builtin(backend: str, names: tuple[str, ...]) -> None:
+    _known(backend, BACKENDS, "backend")
+    _extras.require(backend, f"models of the {backend} back end")
+    for name in names:
+        importlib.import_module(f"fastpanel.models.{backend}_.{name}")
+
+
+def _known(value: str, domain: tuple[str, ...], what: str) -> str:
+    if value not in domain:
+        raise ParameterError(f"{what} is {value!r}; choose one of {', '.join(map(repr, domain))}")
+    return value

@@ -1,0 +1,158 @@
+"""The result of a fit, as plain arrays that either back end can use."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastpanel import _extras, _files
+from fastpanel.errors import ArtifactError, ModelError
+from fastpanel.typing import FloatArray
+
+_FORMAT = "fastpanel.models.FitState"
+_VERSION = 1
+_ARRAYS = ("center", "scale", "losses")
+
+
+@dataclass(frozen=True, eq=False)
+class FitState:
+    """A fitted posterior approximation.
+
+    Attributes
+    ----------
+    backend, model_name, guide_name
+        What was fitted, and by which back end. The parameters are back-end
+        neutral: a state may be predicted or warm-started in the other one
+        where model and guide exist there.
+    params
+        Guide (and model) parameters by name, constrained, read-only.
+    center, scale
+        ``[A]``: targets were standardised as ``(y - center) / scale``.
+    losses
+        ``[num_steps]``: negative ELBO per observed entry at each step (after a
+        warm start those of the last fit only).
+    n_obs
+        Observed entries in the loss.
+    n_assets, n_features
+        Panel width the state applies to.
+    rows
+        First training position and one past the last, as given by
+        ``train_index``, else relative to ``X_train``.
+    seed
+        Seed of the fit.
+    """
+
+    backend: str
+    model_name: str
+    guide_name: str
+    params: Mapping[str, FloatArray]
+    center: FloatArray
+    scale: FloatArray
+    losses: FloatArray
+    n_obs: int
+    n_assets: int
+    n_features: int
+    rows: tuple[int, int]
+    seed: int
+
+    def __post_init__(self) -> None:
+        for array in (self.center, self.scale, self.losses, *self.params.values()):
+            array.setflags(write=False)
+
+    def require(self, model_name: str, guide_name: str, n_assets: int, n_features: int) -> None:
+        """Raise ModelError unless the state belongs to this model and panel width."""
+        have = (self.model_name, self.guide_name, self.n_assets, self.n_features)
+        want = (model_name, guide_name, n_assets, n_features)
+        if have != want:
+            raise ModelError(
+                "the state does not fit: it holds (model, guide, assets, features) = "
+                f"{have}, but {want} is asked for"
+            )
+
+    def save(self, path: str | Path) -> Path:
+        """Write ``<path>.safetensors`` and ``<path>.json``; returns the JSON path.
+
+        Both files are written atomically; the JSON holds the digest of the
+        weights and of itself, so a changed or foreign file is refused.
+        """
+        weights = _weights_path(Path(path))
+        tensors = {f"params.{name}": np.ascontiguousarray(a) for name, a in self.params.items()}
+        tensors |= {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+        numpy_io = _extras.require("safetensors.numpy", "storing a fitted model")
+        content = numpy_io.save(tensors)
+        meta: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}
+        meta |= {f.name: getattr(self, f.name) for f in fields(self) if f.name in _SCALARS}
+        meta["rows"] = list(self.rows)
+        meta["weights_sha256"] = hashlib.sha256(content).hexdigest()
+        meta["sha256"] = _digest(meta)
+        _files.write_bytes(weights, content)
+        sidecar = weights.with_suffix(".json")
+        _files.write_json(sidecar, meta)
+        return sidecar
+
+    @classmethod
+    def load(cls, path: str | Path) -> FitState:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ArtifactError
+            A file is missing, damaged, changed since it was written, or is not
+            a fitted state. Pickled files are never opened.
+        """
+        weights = _weights_path(Path(path))
+        sidecar = weights.with_suffix(".json")
+        meta = _files.read_json(sidecar)
+        if not isinstance(meta, dict) or meta.get("format") != _FORMAT:
+            raise ArtifactError(f"{sidecar} is not a fitted state of fastpanel")
+        if meta.get("version") != _VERSION:
+            raise ArtifactError(
+                f"{sidecar} has format version {meta.get('version')}; this release reads {_VERSION}"
+            )
+        if meta.pop("sha256", None) != _digest(meta):
+            raise ArtifactError(f"{sidecar} was changed after it was written; fit again")
+        tensors = _read_weights(weights, meta["weights_sha256"])
+        params = {
+            name.removeprefix("params."): array
+            for name, array in tensors.items()
+            if name.startswith("params.")
+        }
+        rest: dict[str, Any] = {name: meta[name] for name in _SCALARS}
+        rest |= {name: tensors[name] for name in _ARRAYS}
+        return cls(params=params, rows=tuple(meta["rows"]), **rest)
+
+
+_SCALARS = ("backend", "model_name", "guide_name", "n_obs", "n_assets", "n_features", "seed")
+
+
+def _weights_path(path: Path) -> Path:
+    if path.suffix in {".json", ".safetensors"}:
+        path = path.with_suffix("")
+    if path.suffix in {".pkl", ".pickle", ".pt", ".joblib"}:
+        raise ArtifactError(
+            f"{path}: pickled files can run code when they are opened and are never used; "
+            "states are stored as .safetensors with a .json beside it"
+        )
+    return path.with_name(path.name + ".safetensors")
+
+
+def _digest(meta: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
+
+
+def _read_weights(path: Path, expected: str) -> dict[str, FloatArray]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ArtifactError(f"cannot read {path}: {error.strerror or error}") from None
+    if hashlib.sha256(content).hexdigest() != expected:
+        raise ArtifactError(f"{path} does not hold the weights that its JSON file names")
+    numpy_io = _extras.require("safetensors.numpy", "loading a fitted model")
+    tensors: dict[str, FloatArray] = numpy_io.load(content)
+    return tensors

@@ -1,0 +1,1 @@
+"""NumPyro back end (imported on first use)."""

@@ -1,0 +1,1 @@
+"""Pyro back end (imported on first use)."""

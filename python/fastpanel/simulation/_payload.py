@@ -1,0 +1,131 @@
+"""What is kept of one candidate on one split: forecasts in z-space and how to whiten them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fastpanel import scoring
+from fastpanel._extras import require
+from fastpanel._files import atomic_path
+from fastpanel.errors import ArtifactError
+from fastpanel.simulation._space import ScoreSpace
+from fastpanel.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class Payload:
+    """Forecasts of one candidate on the test weeks of one split.
+
+    Attributes
+    ----------
+    z_true : float64 [T, A]
+        Targets divided by the training MAD; NaN = missing or not scored.
+    z_samples : float32 [S, T, A]
+        Draws on the same scale. They are rounded to float32 before anything is
+        scored, so scores computed from the file equal the recorded ones.
+    scale : float64 [A]
+    whitener : float64 [K, K]
+        W of the scored assets.
+    assets : int64 [K]
+        Positions of the scored assets.
+    test_idx, test_groups : int64 [T]
+        Row and group of every test week.
+    es : float64 [T]
+        Energy score in the whitened space.
+    n_eff, shrinkage
+        Of the whitener.
+    """
+
+    z_true: FloatArray
+    z_samples: np.ndarray
+    scale: FloatArray
+    whitener: FloatArray
+    assets: IntArray
+    test_idx: IntArray
+    test_groups: IntArray
+    es: FloatArray
+    n_eff: int
+    shrinkage: float
+
+
+def make_payload(
+    y: FloatArray,
+    samples: FloatArray,
+    space: ScoreSpace,
+    rows: IntArray,
+    groups: IntArray,
+    estimator: str,
+) -> Payload:
+    """Scale, round and score ``samples [S, T, A]`` against ``y [T, A]``."""
+    scale = space.scale(y.shape[1])
+    z_samples = (samples / scale).astype(np.float32)
+    z_true = y / scale
+    es = _energy_score(z_true, z_samples, space.whitener.matrix, space.assets, estimator)
+    return Payload(
+        z_true=z_true,
+        z_samples=z_samples,
+        scale=scale,
+        whitener=space.whitener.matrix,
+        assets=space.assets,
+        test_idx=rows,
+        test_groups=groups,
+        es=es,
+        n_eff=int(space.whitener.n_eff),
+        shrinkage=float(space.whitener.shrinkage),
+    )
+
+
+def _energy_score(
+    z_true: FloatArray,
+    z_samples: np.ndarray,
+    whitener: FloatArray,
+    assets: IntArray,
+    estimator: str,
+) -> FloatArray:
+    truth = z_true[:, assets] @ whitener.T
+    draws = z_samples[:, :, assets].astype(np.float64) @ whitener.T
+    score: FloatArray = scoring.energy_score(truth, draws, m_axis=0, estimator=estimator)  # type: ignore[arg-type]
+    return score
+
+
+def save_payload(payload: Payload, path: Path) -> None:
+    """Write as tensors and plain numbers, atomically."""
+    torch = require("torch", "candidate payloads")
+    content = {
+        "z_true": torch.from_numpy(np.ascontiguousarray(payload.z_true)),
+        "z_samples": torch.from_numpy(np.ascontiguousarray(payload.z_samples)),
+        "scale": torch.from_numpy(np.ascontiguousarray(payload.scale)),
+        "whitener": torch.from_numpy(np.array(payload.whitener)),
+        "assets": torch.from_numpy(np.array(payload.assets)),
+        "test_idx": torch.from_numpy(np.array(payload.test_idx)),
+        "test_groups": torch.from_numpy(np.array(payload.test_groups)),
+        "es": torch.from_numpy(np.array(payload.es)),
+        "n_eff": payload.n_eff,
+        "lambda": payload.shrinkage,
+    }
+    with atomic_path(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_payload(path: Path) -> Payload:
+    """Read one payload; memory-mapped, so unused draws are not read."""
+    torch = require("torch", "candidate payloads")
+    try:
+        content = torch.load(path, weights_only=True, mmap=True)
+    except (OSError, RuntimeError) as error:
+        raise ArtifactError(f"cannot read the payload {path}: {error}") from None
+    return Payload(
+        z_true=content["z_true"].numpy(),
+        z_samples=content["z_samples"].numpy(),
+        scale=content["scale"].numpy(),
+        whitener=content["whitener"].numpy(),
+        assets=content["assets"].numpy(),
+        test_idx=content["test_idx"].numpy(),
+        test_groups=content["test_groups"].numpy(),
+        es=content["es"].numpy(),
+        n_eff=content["n_eff"],
+        shrinkage=content["lambda"],
+    )
