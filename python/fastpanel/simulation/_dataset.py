@@ -241,6 +241,8 @@ def _cut(
     params: DatasetParams,
 ) -> Dataset:
     values = np.array(values, dtype=np.float64)
+    absent = np.asarray(mask).all(axis=-1)  # nothing is known of the asset: nothing is learned
+    targets = np.where(absent, np.nan, targets)
     return Dataset(
         X=values[:labeled].copy(),
         y=targets[:labeled].copy(),
