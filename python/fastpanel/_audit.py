@@ -1,9 +1,10 @@
-"""The leak audit: does anything change when the future does?"""
+"""The leak audit: nothing may change when the future does."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -178,7 +179,7 @@ def _cut_rows(cuts: int | Sequence[int], n_rows: int, seed: int) -> tuple[int, .
             raise ParameterError(f"cuts is {cuts}; it has to be at least 1")
         edges = np.linspace(0, n_rows - 1, min(cuts, n_rows - 1) + 1).astype(int)
         draw = np.random.default_rng(seed)
-        return tuple(int(draw.integers(a, b)) for a, b in zip(edges[:-1], edges[1:], strict=True))
+        return tuple(int(draw.integers(a, b)) for a, b in pairwise(edges))
     for row in cuts:
         if not 0 <= row < n_rows - 1:
             raise ParameterError(f"cut {row} is outside the rows [0, {n_rows - 2}]")

@@ -104,6 +104,14 @@ def test_wrong_shape_names_the_feature(clean, frequency):
         compute(clean, features="short", allow_ragged=True)
 
 
+def test_a_feature_built_on_itself_is_an_error(clean):
+    register("one")(lambda close: close)
+    register("two", inputs=("one",))(lambda one: one)
+    register("one", inputs=("two",), replace=True)(lambda two: two)
+    with pytest.raises(ParameterError, match="feature 'two' is built on itself"):
+        compute(clean, features="two", allow_ragged=True)
+
+
 def test_catalog_names_and_repr():
     assert repr(catalog()) == "Catalog(45 columns in 7 groups)"
     assert len(set(catalog().names)) == 45

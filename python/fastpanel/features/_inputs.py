@@ -10,6 +10,7 @@ import numpy as np
 
 from fastpanel import rolling
 from fastpanel.data import CleanBars, PriceArrays
+from fastpanel.errors import ParameterError
 from fastpanel.features._column import FeatureColumn
 from fastpanel.typing import AnyArray, BoolArray, FloatArray, IntArray
 
@@ -50,12 +51,20 @@ class Inputs:
         self._clean = clean
         self._columns = columns
         self._done: dict[object, FloatArray] = {}
+        self._pending: set[str] = set()
 
     def column(self, name: str) -> FloatArray:
         """Values ``[T, A]`` of a column of the catalogue."""
-        return self._once(name, lambda: self._columns[name].compute(self))
+        if name in self._pending:
+            raise ParameterError(f"feature '{name}' is built on itself")
+        self._pending.add(name)
+        try:
+            return self.once(name, lambda: self._columns[name].compute(self))
+        finally:
+            self._pending.remove(name)
 
-    def _once(self, key: object, build: Callable[[], FloatArray]) -> FloatArray:
+    def once(self, key: object, build: Callable[[], FloatArray]) -> FloatArray:
+        """Build an array that several columns share, once."""
         if key not in self._done:
             self._done[key] = build()
         return self._done[key]
@@ -175,6 +184,6 @@ class Inputs:
 
     def volatility(self, days: int) -> FloatArray:
         """Std of the last ``days`` daily log returns, sampled weekly."""
-        return self._once(
+        return self.once(
             ("volatility", days), lambda: self.sample(rolling.std(self.daily_return, days))
         )

@@ -13,7 +13,8 @@ def z_mom(x: Inputs, horizon: int, reference: int = 26) -> FloatArray:
     """Return over ``horizon`` weeks over its standard deviation under a random walk."""
     sigma = rolling.std(x.log_return, reference)
     change = x.log_close - lag(x.log_close, horizon)
-    return change / (sigma * np.sqrt(horizon) + x.eps)
+    score: FloatArray = change / (sigma * np.sqrt(horizon) + x.eps)
+    return score
 
 
 def ema_spread(x: Inputs, fast: int, slow: int) -> FloatArray:

@@ -10,6 +10,10 @@ from fastpanel.typing import FloatArray
 
 
 def _weekday_means(x: Inputs, weeks: int) -> FloatArray:
+    return x.once(("weekday means", weeks), lambda: _compute_weekday_means(x, weeks))
+
+
+def _compute_weekday_means(x: Inputs, weeks: int) -> FloatArray:
     """Mean return ``[T, 5, A]`` per weekday over ``weeks`` rows, at least half of them there."""
     n_weeks, n_assets = x.weekly.close.shape
     returns = np.full((n_weeks, DAYS_PER_WEEK, n_assets), np.nan)

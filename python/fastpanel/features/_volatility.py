@@ -68,10 +68,12 @@ def _semideviation(x: Inputs, part: FloatArray, days: int, sigma: FloatArray) ->
 def realized_skew(x: Inputs, days: int) -> FloatArray:
     """Realised skewness without de-meaning, within [-5, 5]; 0 if nothing moved."""
     returns = x.daily_return
-    second = x.sample(rolling.sum(returns**2, days))
-    third = x.sample(rolling.sum(returns**3, days))
+    square = returns * returns
+    second = x.sample(rolling.sum(square, days))
+    third = x.sample(rolling.sum(square * returns, days))
     still = second == 0
-    skew = np.sqrt(days) * third / np.where(still, 1.0, second) ** 1.5
+    size = np.where(still, 1.0, second)
+    skew = np.sqrt(days) * third / (size * np.sqrt(size))
     return np.clip(np.where(still, 0.0, skew), -_SKEW_BOUND, _SKEW_BOUND)
 
 

@@ -123,8 +123,9 @@ class FitState:
             for name, array in tensors.items()
             if name.startswith("params.")
         }
-        scalars = {name: meta[name] for name in _SCALARS} | {"rows": tuple(meta["rows"])}
-        return cls(params=params, **{name: tensors[name] for name in _ARRAYS}, **scalars)
+        rest: dict[str, Any] = {name: meta[name] for name in _SCALARS}
+        rest |= {name: tensors[name] for name in _ARRAYS}
+        return cls(params=params, rows=tuple(meta["rows"]), **rest)
 
 
 _SCALARS = ("backend", "model_name", "guide_name", "n_obs", "n_assets", "n_features", "seed")

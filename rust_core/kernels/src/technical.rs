@@ -174,12 +174,13 @@ impl Accumulator for Strength {
 struct Wilder<F, const K: usize> {
     means: [F; K],
     count: F,
+    weight: F,
 }
 
 impl<F: Copy, const K: usize> Wilder<F, K> {
     #[inline(always)]
     fn start<S: Simd<F = F>>() -> Self {
-        Wilder { means: [S::splat(0.0); K], count: S::splat(0.0) }
+        Wilder { means: [S::splat(0.0); K], count: S::splat(0.0), weight: S::splat(1.0) }
     }
 
     /// Returns where there is a result. The mean of the first `window` values is a running mean
@@ -187,10 +188,13 @@ impl<F: Copy, const K: usize> Wilder<F, K> {
     #[inline(always)]
     fn step<S: Simd<F = F>>(&mut self, window: f64, ok: S::M, values: [F; K]) -> S::M {
         let (one, window) = (S::splat(1.0), S::splat(window));
-        self.count = S::min(S::add(self.count, S::keep(ok, one)), window);
-        let weight = S::div(one, S::max(self.count, one));
+        let count = S::min(S::add(self.count, S::keep(ok, one)), window);
+        if S::bits(S::eq(count, self.count)) != u8::MAX {
+            self.weight = S::div(one, S::max(count, one)); // constant once the window is full
+        }
+        self.count = count;
         for (mean, value) in self.means.iter_mut().zip(values) {
-            let step = S::fma(weight, S::sub(value, *mean), *mean);
+            let step = S::fma(self.weight, S::sub(value, *mean), *mean);
             *mean = S::select(ok, step, *mean);
         }
         S::and(ok, S::le(window, self.count))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution, constraints
@@ -21,7 +21,7 @@ class FactorNormal(TorchDistribution):  # type: ignore[misc]
     ``[A]``. Leading dimensions are for drawing only.
     """
 
-    arg_constraints: dict[str, Any] = {}
+    arg_constraints: ClassVar[dict[str, Any]] = {}
     support = constraints.real_vector
     has_rsample = True
 

@@ -245,7 +245,7 @@ def _set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None
 
 @contextmanager
 def _isolated(key: tuple[int, ...], size: int) -> Iterator[None]:
-    """A fresh parameter store, random stream and thread count; all are put back afterwards."""
+    """Give a fresh parameter store, random stream and thread count; put all back afterwards."""
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
     with (
         pyro.get_param_store().scope(),

@@ -24,7 +24,9 @@ def sample_prior(latents: Iterable[Latent]) -> dict[str, Any]:
 def normal_site(latent: Latent, loc: Any, scale: Any) -> Any:
     """Independent normal (log-normal where positive) over the site's shape."""
     family = dist.LogNormal if latent.positive else dist.Normal
-    site = family(torch.as_tensor(loc).expand(latent.shape), torch.as_tensor(scale).expand(latent.shape))
+    site = family(
+        torch.as_tensor(loc).expand(latent.shape), torch.as_tensor(scale).expand(latent.shape)
+    )
     return site.to_event(len(latent.shape))
 
 

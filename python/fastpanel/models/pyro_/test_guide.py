@@ -25,6 +25,7 @@ class TestGuide:
         self.init_scale = params.get("init_scale", 0.05)
 
     def __call__(self, batch: ModelBatch) -> None:
+        """Sample every latent site of the model."""
         n_features = batch.X.shape[-1]
         positive = constraints.greater_than(1e-3)
         loc = pyro.param("weights_loc", torch.zeros(n_features))

@@ -65,7 +65,7 @@ impl Kernel for Block<'_> {
                 self.add_pairs_with_gaps::<S>(t, &mut pairs);
             }
             // SAFETY: one entry per row, and the block's rows belong to this task.
-            unsafe { self.sink.put::<S>(t, 0, 1, S::splat(pairs.mean())) };
+            unsafe { self.sink.put_one(t, pairs.mean()) };
         }
     }
 }

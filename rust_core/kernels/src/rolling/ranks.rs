@@ -33,19 +33,18 @@ impl Kernel for Pass<'_> {
         const ROWS_AT_A_TIME: usize = 64;
         let reach = self.window.reach(self.x.rows());
         let first = self.tile.rows.start.saturating_sub(reach - 1);
-        let mut rings: Vec<_> = self.tile.vectors().map(|_| Ring::new(reach)).collect();
+        let mut rings: Vec<_> = self.tile.vectors(0).map(|_| Ring::new(reach)).collect();
         for top in (first..self.tile.rows.end).step_by(ROWS_AT_A_TIME) {
             let bottom = (top + ROWS_AT_A_TIME).min(self.tile.rows.end);
-            for ((c, lanes), ring) in self.tile.vectors().zip(&mut rings) {
+            for (at, ring) in self.tile.vectors(ROWS_AT_A_TIME).zip(&mut rings) {
                 for t in top..bottom {
-                    self.x.prefetch(t, c + lanes);
                     // SAFETY: the rows exist and the tile belongs to this task.
                     unsafe {
-                        let v = self.x.row::<S>(t, c, lanes);
+                        let v = self.x.walk::<S>(t, at);
                         ring.push::<S>(v);
                         if t >= self.tile.rows.start {
                             let result = ring.rank::<S>(v, self.window.min_periods());
-                            self.sink.put::<S>(t, c, lanes, result);
+                            self.sink.put::<S>(t, at, result);
                         }
                     }
                 }

@@ -42,17 +42,16 @@ impl<R: Recursion, X: Source> Kernel for Pass<'_, R, X> {
         // its neighbours.
         const ROWS_AT_A_TIME: usize = 64;
         let mut states: Vec<_> =
-            self.tile.vectors().map(|_| self.recursion.start::<S>()).collect();
+            self.tile.vectors(0).map(|_| self.recursion.start::<S>()).collect();
         for top in self.tile.rows.clone().step_by(ROWS_AT_A_TIME) {
             let bottom = (top + ROWS_AT_A_TIME).min(self.tile.rows.end);
-            for ((c, lanes), state) in self.tile.vectors().zip(&mut states) {
+            for (at, state) in self.tile.vectors(ROWS_AT_A_TIME).zip(&mut states) {
                 for t in top..bottom {
-                    self.source.prefetch(t, c + lanes);
                     // SAFETY: the tile lies in the table and belongs to this task.
                     unsafe {
-                        let v = self.source.row::<S>(t, c, lanes);
+                        let v = self.source.walk::<S>(t, at);
                         let result = self.recursion.step::<S>(state, v);
-                        self.sink.put::<S>(t, c, lanes, result);
+                        self.sink.put::<S>(t, at, result);
                     }
                 }
             }

@@ -16,7 +16,7 @@ use crate::simd::{self, Kernel, Simd};
 
 use super::Window;
 use super::source::Source;
-use super::tiles::{Sink, Tile, Tiles};
+use super::tiles::{Lanes, Sink, Tile, Tiles};
 
 /// Mergeable statistics of eight columns.
 pub trait Accumulator: Copy + Sync {
@@ -76,8 +76,8 @@ impl<A: Accumulator, X: Source> Kernel for Pass<'_, A, X> {
         let mut suffixes = vec![Part::empty(self.accumulator); reach + 1];
         for start in self.tile.rows.clone().step_by(reach) {
             let end = (start + reach).min(self.tile.rows.end);
-            for (c, lanes) in self.tile.vectors() {
-                let block = Block { pass: &self, start, reach, c, lanes };
+            for at in self.tile.vectors(reach) {
+                let block = Block { pass: &self, start, reach, at };
                 block.run::<S>(end, &mut suffixes);
             }
         }
@@ -127,16 +127,14 @@ struct Block<'p, 'a, A, X> {
     pass: &'p Pass<'a, A, X>,
     start: usize,
     reach: usize,
-    c: usize,
-    lanes: usize,
+    at: Lanes,
 }
 
 impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
     #[inline(always)]
     fn row<S: Simd>(&self, t: usize) -> S::F {
-        self.pass.source.prefetch(t, self.c + self.lanes);
         // SAFETY: the rows of a block and of the one before it, and the columns of a tile, exist.
-        unsafe { self.pass.source.row::<S>(t, self.c, self.lanes) }
+        unsafe { self.pass.source.walk::<S>(t, self.at) }
     }
 
     #[inline(always)]
@@ -168,14 +166,14 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
             let result = accumulator.finish::<S>(all.n, all.state, anchor);
             let result = S::select(S::le(need, all.n), result, S::splat(f64::NAN));
             // SAFETY: the tile belongs to this task.
-            unsafe { self.pass.sink.put::<S>(t, self.c, self.lanes, result) };
+            unsafe { self.pass.sink.put::<S>(t, self.at, result) };
         }
     }
 
     /// Where `seen` is not set: the last value of the previous block, if it has one.
     #[inline(always)]
     fn anchor_before<S: Simd>(&self, mut seen: S::M, mut anchor: S::F) -> S::F {
-        let unused = u8::MAX.checked_shl(self.lanes as u32).unwrap_or(0);
+        let unused = u8::MAX.checked_shl(self.at.count as u32).unwrap_or(0);
         seen = S::or(seen, S::from_bits(unused));
         for t in (self.start + 1 - self.reach..self.start).rev() {
             if S::bits(seen) == u8::MAX {

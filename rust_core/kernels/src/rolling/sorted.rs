@@ -71,18 +71,16 @@ impl<P: Pick> Kernel for Pass<'_, P> {
         let reach = self.window.reach(self.x.rows());
         let first = self.tile.rows.start.saturating_sub(reach - 1);
         let need = S::splat(self.window.min_periods() as f64);
-        let mut windows: Vec<_> = self.tile.vectors().map(|_| Sorted::new(reach)).collect();
+        let mut windows: Vec<_> = self.tile.vectors(0).map(|_| Sorted::new(reach)).collect();
         for top in (first..self.tile.rows.end).step_by(ROWS_AT_A_TIME) {
             let bottom = (top + ROWS_AT_A_TIME).min(self.tile.rows.end);
-            for ((c, lanes), window) in self.tile.vectors().zip(&mut windows) {
+            for (at, window) in self.tile.vectors(ROWS_AT_A_TIME).zip(&mut windows) {
                 for t in top..bottom {
-                    self.x.prefetch(t, c + lanes);
                     // SAFETY: the rows exist and the tile belongs to this task.
                     unsafe {
-                        let comes = self.x.row::<S>(t, c, lanes);
+                        let comes = self.x.walk::<S>(t, at);
                         let leaves = if t >= first + reach {
-                            self.x.prefetch(t - reach, c + lanes);
-                            self.x.row::<S>(t - reach, c, lanes)
+                            self.x.walk::<S>(t - reach, at)
                         } else {
                             S::splat(f64::NAN)
                         };
@@ -94,7 +92,7 @@ impl<P: Pick> Kernel for Pass<'_, P> {
                         let some = S::max_i(S::to_int(n), S::splat_i(1));
                         let result = self.pick.pick::<S>(window, some);
                         let result = S::select(S::le(need, n), result, S::splat(f64::NAN));
-                        self.sink.put::<S>(t, c, lanes, result);
+                        self.sink.put::<S>(t, at, result);
                     }
                 }
             }

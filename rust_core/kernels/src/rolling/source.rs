@@ -2,6 +2,8 @@
 
 use crate::simd::{LANES, Simd};
 
+use super::tiles::Lanes;
+
 /// Rows of `cols` columns, read eight at a time; NaN is missing.
 pub trait Source: Copy + Sync {
     /// Number of rows.
@@ -15,6 +17,16 @@ pub trait Source: Copy + Sync {
     unsafe fn row<S: Simd>(&self, t: usize, c: usize, lanes: usize) -> S::F;
     /// Ask for the cache line of row `t`, column `c`; any place may be named.
     fn prefetch(&self, t: usize, c: usize);
+    /// [`Source::row`] of a vector, asking for what comes after it.
+    ///
+    /// # Safety
+    /// `t < rows`, and the vector's columns exist.
+    #[inline(always)]
+    unsafe fn walk<S: Simd>(&self, t: usize, at: Lanes) -> S::F {
+        self.prefetch(t + at.down, at.right);
+        // SAFETY: the caller's promise.
+        unsafe { self.row::<S>(t, at.first, at.count) }
+    }
 }
 
 /// A C-contiguous table.
@@ -61,6 +73,19 @@ impl Source for Table<'_> {
     fn prefetch(&self, t: usize, c: usize) {
         prefetch(self.values.as_ptr().wrapping_add(t * self.cols + c));
     }
+}
+
+/// Ask for the cache line at `place`, which will be written; never faults.
+#[inline(always)]
+pub fn prefetch_write(place: *const f64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch is a hint and cannot fault.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_ET0>(place.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
 }
 
 /// Ask for the cache line at `place`; never faults.

@@ -45,7 +45,7 @@ impl Kernel for Rows<'_> {
                 centred.share::<S>()
             };
             // SAFETY: one entry per row, and the rows belong to this task.
-            unsafe { self.sink.put::<S>(t, 0, 1, S::splat(share)) };
+            unsafe { self.sink.put_one(t, share) };
         }
     }
 }

@@ -5,6 +5,8 @@ use std::ops::Range;
 use crate::exec::SharedOut;
 use crate::simd::{LANES, Simd};
 
+use super::source::prefetch_write;
+
 /// Columns of a strip: eight vectors, so that a row of a strip spans few cache lines.
 const STRIP: usize = 64;
 
@@ -18,12 +20,29 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// First column and lane count of every vector of the tile.
+    /// The vectors of the tile, which walk `height` rows one after the other.
     #[inline(always)]
-    pub fn vectors(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let end = self.cols.end;
-        self.cols.clone().step_by(LANES).map(move |c| (c, LANES.min(end - c)))
+    pub fn vectors(&self, height: usize) -> impl Iterator<Item = Lanes> + use<> {
+        let Range { start, end } = self.cols;
+        self.cols.clone().step_by(LANES).map(move |first| {
+            let next = first + LANES;
+            let (down, right) = if next < end { (0, next) } else { (height, start) };
+            Lanes { first, count: LANES.min(end - first), down, right: right + LANES - 1 }
+        })
     }
+}
+
+/// Up to eight neighbouring columns, and where the rows lie that are wanted after theirs.
+#[derive(Clone, Copy)]
+pub struct Lanes {
+    /// First column.
+    pub first: usize,
+    /// Number of columns.
+    pub count: usize,
+    /// Rows to go down to the next vector's row.
+    pub down: usize,
+    /// Last column of the next vector: its first column shares a line with the present vector.
+    pub right: usize,
 }
 
 /// A table cut into strips of columns and chunks of rows; strips run fastest.
@@ -75,17 +94,33 @@ impl<'a> Sink<'a> {
         Sink { out: SharedOut::new(out), cols }
     }
 
-    /// Write columns `c .. c + lanes` of row `t`.
+    /// Write row `t` of a vector of columns.
     ///
     /// # Safety
     /// The place lies in the table and belongs to the calling task alone.
     #[inline(always)]
-    pub unsafe fn put<S: Simd>(&self, t: usize, c: usize, lanes: usize, value: S::F) {
+    pub unsafe fn put<S: Simd>(&self, t: usize, at: Lanes, value: S::F) {
         // SAFETY: the caller's promise.
         unsafe {
-            let place = self.out.at(t * self.cols + c);
-            if lanes == LANES { S::store(place, value) } else { S::store_n(place, lanes, value) }
+            let place = self.out.at(t * self.cols + at.first);
+            let ahead = at.down * self.cols + at.right - at.first;
+            prefetch_write(place.wrapping_add(ahead));
+            if at.count == LANES {
+                S::store(place, value);
+            } else {
+                S::store_n(place, at.count, value);
+            }
         }
+    }
+
+    /// Write the one value of row `t` of a table of one column.
+    ///
+    /// # Safety
+    /// As for [`Sink::put`].
+    #[inline(always)]
+    pub unsafe fn put_one(&self, t: usize, value: f64) {
+        // SAFETY: the caller's promise.
+        unsafe { *self.out.at(t * self.cols) = value }
     }
 }
 
