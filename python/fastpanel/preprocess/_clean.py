@@ -55,7 +55,7 @@ def clean(
 def pooled_moments(
     cube: Cube, names: Sequence[str], sets: TrainingSets, *, pairs: bool
 ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
-    """Counts and variances ``[K, F]``, correlations ``[K, F, F]``; refuses infinite values."""
+    """Return counts and variances ``[K, F]``, correlations ``[K, F, F]``; refuse infinities."""
     jobs = Jobs.of(sets.rows, len(cube.values))
     count, variance, corr = _core.pooled_moments(cube.values, cube.mask, **vars(jobs), pairs=pairs)
     wrong = ((count > 0) & ~np.isfinite(variance)).any(axis=1)

@@ -174,7 +174,7 @@ class PanelPreprocessor:
         sets = TrainingSets.of(rows, len(cube.values))
         cleanings = clean(cube, names, sets, self.spec)
         kept = [cleaning.kept for cleaning in cleanings]
-        scalers = fit_scalers(cube, names, kinds, sets, kept, self.spec)
+        scalers = fit_scalers(cube, names, kinds, sets, kept=kept, spec=self.spec)
         return [
             PreprocessState(
                 feature_names=names,
@@ -205,7 +205,7 @@ class PanelPreprocessor:
         sets = TrainingSets.of(rows, len(cube.values))
         pooled_moments(cube, names, sets, pairs=False)
         kept = [state.kept_index] * len(rows)
-        scalers = fit_scalers(cube, names, kinds, sets, kept, self.spec)
+        scalers = fit_scalers(cube, names, kinds, sets, kept=kept, spec=self.spec)
         return [
             PreprocessState(
                 feature_names=names,

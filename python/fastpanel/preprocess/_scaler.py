@@ -35,6 +35,7 @@ def fit_scalers(
     names: Sequence[str],
     kinds: Sequence[Kind],
     sets: TrainingSets,
+    *,
     kept: Sequence[IntArray],
     spec: PreprocessingSpec,
 ) -> list[Scaler]:

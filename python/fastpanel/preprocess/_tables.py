@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,7 +53,9 @@ def identity(x: Any, *, copy: bool = False) -> Any:
 
     Examples
     --------
-    >>> import numpy as np
+    >>> import datetime
+
+    import numpy as np
     >>> x = np.ones(3)
     >>> identity(x) is x, identity(x, copy=True) is x
     (True, False)
@@ -198,13 +201,13 @@ def _in_range(count: int, times: ArrayLike | None, start: str | None, end: str |
     return rows
 
 
-def _day(name: str, value: str | None) -> np.datetime64 | None:
+def _day(name: str, value: str | None) -> np.datetime64[datetime.date] | None:
     if value is None:
         return None
     try:
-        day = np.datetime64(value, "D")
+        day = datetime.date.fromisoformat(value)
     except (TypeError, ValueError):
-        day = np.datetime64("NaT")
-    if np.isnat(day) or str(day) != value:
+        day = None
+    if day is None or day.isoformat() != value:
         raise ParameterError(f"{name} must be a date YYYY-MM-DD, got {value!r}")
-    return day
+    return np.datetime64(day, "D")

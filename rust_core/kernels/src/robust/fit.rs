@@ -152,9 +152,11 @@ impl<'a> Single<'a> {
             self.sort(octet);
             let mut bounds = [[f64::NAN; LANES]; 2];
             for lane in 0..octet.width {
-                [bounds[0][lane], bounds[1][lane]] = self.bounds(lane, quantiles);
-                out.bounds[o * LANES + lane] = bounds[0][lane];
-                out.bounds[features + o * LANES + lane] = bounds[1][lane];
+                let found = self.bounds(lane, quantiles);
+                for (side, bound) in found.into_iter().enumerate() {
+                    bounds[side][lane] = bound;
+                    out.bounds[side * features + o * LANES + lane] = bound;
+                }
             }
             self.statistics(octet, o * LANES, features, bounds, &mut out.statistics);
         }
