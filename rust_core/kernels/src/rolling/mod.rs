@@ -21,7 +21,6 @@ pub mod source;
 pub mod spectrum;
 pub mod tiles;
 
-
 use crate::Exec;
 use source::Table;
 

@@ -115,10 +115,7 @@ impl<S: Simd, A: Accumulator> Part<S, A> {
 
     #[inline(always)]
     fn merge(self, accumulator: A, other: Self) -> Self {
-        Part {
-            n: S::add(self.n, other.n),
-            state: accumulator.merge::<S>(self.state, other.state),
-        }
+        Part { n: S::add(self.n, other.n), state: accumulator.merge::<S>(self.state, other.state) }
     }
 }
 

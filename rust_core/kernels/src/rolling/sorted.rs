@@ -5,6 +5,7 @@
 //! leaves and inserts the one that comes: no branch, no search.
 
 use crate::Exec;
+use crate::order;
 use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
@@ -33,7 +34,7 @@ pub fn order(exec: Exec, x: Table, window: Window, what: Order, out: &mut [f64])
 
 /// Reads a result off eight sorted windows.
 trait Pick: Copy + Sync {
-    fn pick<S: Simd>(self, window: &Sorted, n: S::I) -> S::F;
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F;
 }
 
 fn run<P: Pick>(exec: Exec, pick: P, x: Table, window: Window, out: &mut [f64]) {
@@ -89,8 +90,7 @@ impl<P: Pick> Kernel for Pass<'_, P> {
                             continue;
                         }
                         let n = window.count.load::<S>();
-                        let some = S::max_i(S::to_int(n), S::splat_i(1));
-                        let result = self.pick.pick::<S>(window, some);
+                        let result = self.pick.pick::<S>(window);
                         let result = S::select(S::le(need, n), result, S::splat(f64::NAN));
                         self.sink.put::<S>(t, at, result);
                     }
@@ -143,12 +143,11 @@ impl Sorted {
         unsafe { S::gather_rows(self.rows.as_ptr().cast::<f64>(), i) }
     }
 
+    /// All rows, as the functions of [`order`] read them.
     #[inline(always)]
-    fn median<S: Simd>(&self, n: S::I) -> S::F {
-        let low = self.at::<S>(S::half_i(S::sub_i(n, S::splat_i(1))));
-        let high = self.at::<S>(S::half_i(n));
-        let middle = S::mul(S::splat(0.5), S::add(low, high));
-        S::select(S::eq(low, high), low, middle) // halves of huge values may overflow
+    fn values(&self) -> &[f64] {
+        // SAFETY: a line is eight values without padding.
+        unsafe { std::slice::from_raw_parts(self.rows.as_ptr().cast(), self.rows.len() * LANES) }
     }
 }
 
@@ -157,8 +156,8 @@ struct Median;
 
 impl Pick for Median {
     #[inline(always)]
-    fn pick<S: Simd>(self, window: &Sorted, n: S::I) -> S::F {
-        window.median::<S>(n)
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
+        order::median::<S>(window.values(), window.count.load::<S>())
     }
 }
 
@@ -167,15 +166,8 @@ struct Quantile(f64);
 
 impl Pick for Quantile {
     #[inline(always)]
-    fn pick<S: Simd>(self, window: &Sorted, n: S::I) -> S::F {
-        let last = S::sub_i(n, S::splat_i(1));
-        let place = S::mul(S::splat(self.0), S::to_float(last));
-        let below = S::to_int(place);
-        let share = S::sub(place, S::to_float(below));
-        let low = window.at::<S>(below);
-        let high = window.at::<S>(S::min_i(S::add_i(below, S::splat_i(1)), last));
-        let between = S::fma(S::sub(high, low), share, low);
-        S::select(S::eq(low, high), low, between)
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
+        order::quantile::<S>(window.values(), window.count.load::<S>(), self.0)
     }
 }
 
@@ -189,10 +181,11 @@ struct Mad;
 
 impl Pick for Mad {
     #[inline(always)]
-    fn pick<S: Simd>(self, window: &Sorted, n: S::I) -> S::F {
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
         let (zero, one) = (S::splat_i(0), S::splat_i(1));
         let (infinity, lowest) = (S::splat(f64::INFINITY), S::splat(f64::NEG_INFINITY));
-        let median = window.median::<S>(n);
+        let median = Median.pick::<S>(window);
+        let n = S::max_i(S::to_int(window.count.load::<S>()), one);
         let last = S::sub_i(n, one);
         let h = S::half_i(n);
         let right = S::sub_i(n, h);

@@ -70,9 +70,8 @@ impl Centred {
         }
         let stay: Vec<usize> =
             (0..x.cols()).filter(|&c| counts[c] >= window.min_periods()).collect();
-        let complete: Vec<usize> = (oldest..=newest)
-            .filter(|&t| stay.iter().all(|&c| x.at(t, c).is_finite()))
-            .collect();
+        let complete: Vec<usize> =
+            (oldest..=newest).filter(|&t| stay.iter().all(|&c| x.at(t, c).is_finite())).collect();
         self.cols = stay.len();
         self.width = stay.len().div_ceil(LANES);
         self.rows.clear();
@@ -87,7 +86,8 @@ impl Centred {
                 self.rows[row * self.width + k / LANES].0[k % LANES] = x.at(t, c) - anchor - mean;
             }
         }
-        let largest = self.rows.iter().flat_map(|line| line.0).fold(0.0, |m: f64, v| m.max(v.abs()));
+        let largest =
+            self.rows.iter().flat_map(|line| line.0).fold(0.0, |m: f64, v| m.max(v.abs()));
         if largest > 0.0 {
             self.rows.iter_mut().for_each(|line| line.0 = line.0.map(|v| v / largest));
         }
@@ -102,7 +102,11 @@ impl Centred {
             let v = line.load::<S>();
             S::fma(v, v, sum)
         }));
-        if trace > 0.0 && trace.is_finite() { (largest::<S, _>(self) / trace).min(1.0) } else { f64::NAN }
+        if trace > 0.0 && trace.is_finite() {
+            (largest::<S, _>(self) / trace).min(1.0)
+        } else {
+            f64::NAN
+        }
     }
 }
 
