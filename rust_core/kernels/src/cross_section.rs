@@ -202,18 +202,27 @@ impl Lane<'_> {
             if end == from + 1 {
                 out[self.place(from)] = (from as f64 + 0.5) / n;
             } else {
-                tied.clear();
-                tied.extend((from..end).map(|i| (self.values[self.place(i)], self.place(i))));
-                tied.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-                let mut below = from;
-                for equal in tied.chunk_by(|a, b| a.0 == b.0) {
-                    let upto = below + equal.len();
-                    let share = 0.5 * (below + upto) as f64 / n;
-                    equal.iter().for_each(|&(_, place)| out[place] = share);
-                    below = upto;
-                }
+                self.resolve(from, end, tied, out);
             }
             from = end;
+        }
+    }
+
+    /// Ranks of the keys `from .. end`, which agree, by their true values.
+    #[inline(never)]
+    fn resolve(&self, from: usize, end: usize, tied: &mut Vec<(f64, usize)>, out: &mut [f64]) {
+        let n = self.n as f64;
+        tied.clear();
+        tied.extend((from..end).map(|i| (self.values[self.place(i)], self.place(i))));
+        if tied.iter().any(|tie| tie.0 != tied[0].0) {
+            tied.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        let mut below = from;
+        for equal in tied.chunk_by(|a, b| a.0 == b.0) {
+            let upto = below + equal.len();
+            let share = 0.5 * (below + upto) as f64 / n;
+            equal.iter().for_each(|&(_, place)| out[place] = share);
+            below = upto;
         }
     }
 }
