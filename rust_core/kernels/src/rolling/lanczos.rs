@@ -72,7 +72,7 @@ impl Krylov {
             let norm = dot::<S>(next, next).sqrt();
             // Looking costs about as much as a step, so every other step is looked at.
             let exhausted = norm <= f64::EPSILON * matrix.diagonal[0];
-            if exhausted || n % 2 == 0 {
+            if exhausted || n.is_multiple_of(2) {
                 let value = matrix.largest();
                 let weights = matrix.vector(value);
                 let converged = exhausted || norm * weights[n - 1].abs() <= RESIDUAL * value;
@@ -134,6 +134,9 @@ impl Tridiagonal {
         let mut x = (0..self.n).map(around).fold(0.0, f64::max);
         for _ in 0..MOST_STEPS {
             let Some((first, second)) = self.sums(x) else { break };
+            if first <= 0.0 {
+                break; // rounding has carried it past the eigenvalue
+            }
             let spread = ((n - 1.0) * (n * second - first * first)).max(0.0).sqrt();
             let step = n / (first + spread);
             x -= step;
