@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -26,7 +27,7 @@ from fastpanel.diagnostics import (
     pit_histogram,
 )
 from fastpanel.diagnostics._draw_outcome import sharpe_finding
-from fastpanel.errors import ShapeError
+from fastpanel.errors import MissingExtraError, ShapeError
 from fastpanel.selection import select
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -237,11 +238,31 @@ def test_the_twenty_best_candidates_are_drawn():
 
 
 def test_drawing_leaves_no_pyplot_state():
-    import sys
-
     before = "matplotlib.pyplot" in sys.modules
     draw_pit(pit([0.1, 0.4, 0.9]))
     if before:
         assert sys.modules["matplotlib.pyplot"].get_fignums() == []
     else:
         assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_long_titles_stay_inside_the_picture():
+    flat = np.zeros(3)
+    table = Fan(
+        "A VERY LONG ASSET NAME OF AN ETF", weeks(3), QUANTILES, np.zeros((3, 5)), flat, flat
+    )
+    figure = draw_fan(table)
+    assert figure.texts[0].get_window_extent().x1 <= figure.bbox.width
+    assert figure.texts[0].get_fontsize() < 13.5
+
+
+def test_labels_of_close_levels_do_not_overlap():
+    figure = draw_coverage_over_time(over_time(np.ones((5, 3)), levels=(0.9, 0.91, 0.92)))
+    heights = [text.xy[1] for text in figure.axes[0].texts]
+    assert min(np.diff(heights)) >= 0.07
+
+
+def test_without_matplotlib_the_error_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'fastpanel\[plots\]'"):
+        draw_pit(pit([0.1, 0.4, 0.9]))

@@ -176,8 +176,6 @@ def test_candidate_table_leads_with_the_pick():
     es = np.array([[[3.0]], [[1.0]], [[2.0]], [[np.nan]]])
     params = {"1": {"model.params.k": np.int64(3)}, "0": {"model.params.k": 4}}
     table = candidate_table(select(es, [[0]]), params)
-        select(es, [[0]]), {"1": {"model.params.k": np.int64(3)}, "0": {"model.params.k": 4}}
-    )
     assert table.columns == ("candidate", "role", "es", "es se", "model.params.k")
     assert [row[0] for row in table.rows] == [1, 2, 0, 3]
     assert table.rows[0] == (1, "pick", 1.0, 0.0, 3)

@@ -16,7 +16,7 @@ from fastpanel.diagnostics._style import (
     PALE_BLUE,
     break_gaps,
     date_axis,
-    direct_label,
+    direct_labels,
     headline,
     new_figure,
     percent,
@@ -40,9 +40,9 @@ def draw_pit(table: PitHistogram) -> Figure:
         table.edges[:-1], table.density, width, align="edge", color=PALE_BLUE, edgecolor="white"
     )
     axis.axhline(1.0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
-    direct_label(axis, 1.0, "flat", INK)
     top = max(1.6, 1.08 * float(table.density.max()))
     axis.set_ylim(0.0, top)
+    direct_labels(axis, [(1.0, "flat", INK)])
     axis.yaxis.set_major_locator(MaxNLocator(4))
     axis.set_xlim(0.0, 1.0)
     axis.set_xlabel("share of draws below the outcome (PIT)", fontsize=LABEL, color=MUTED)
@@ -116,8 +116,10 @@ def draw_coverage_over_time(table: CoverageOverTime) -> Figure:
         axis.plot(times, thin, color=color, linewidth=0.5, alpha=0.28)
         axis.plot(times, bold, color=color, linewidth=2.2)
         axis.axhline(level, color=color, linewidth=1.1, linestyle=(0, (4, 3)))
-        direct_label(axis, level, percent(level), color)
     axis.set_ylim(-0.02, 1.02)
+    direct_labels(
+        axis, [(x, percent(x), color) for x, color in zip(table.levels, colors, strict=True)]
+    )
     percent_axis(axis)
     date_axis(axis)
     headline(

@@ -17,7 +17,7 @@ from fastpanel.diagnostics._style import (
     RED,
     TICK,
     date_axis,
-    direct_label,
+    direct_labels,
     headline,
     new_figure,
     percent_axis,
@@ -53,8 +53,13 @@ def draw_pnl(
         own = name == "strategy"
         color = BLUE if own else GREY
         top.plot(stamps, line, color=color, linewidth=2.0 if own else 1.3, label=name)
-    for y, name in _spread({name: float(line[-1]) for name, line in lines.items()}, top.get_ylim()):
-        direct_label(top, y, name, BLUE if name == "strategy" else MUTED)
+    direct_labels(
+        top,
+        [
+            (float(line[-1]), name, BLUE if name == "strategy" else MUTED)
+            for name, line in lines.items()
+        ],
+    )
     top.axhline(1.0, color=INK, linewidth=0.8)
     depth = _series("drawdown", drawdown, len(stamps))
     bottom.fill_between(stamps, depth, 0.0, facecolor="#eebfbb", linewidth=0)
@@ -135,12 +140,3 @@ def _series(name: str, values: ArrayLike, length: int) -> FloatArray:
     if series.shape != (length,):
         raise ShapeError(f"{name} must be [T] = ({length},) as times, got {series.shape}")
     return series
-
-
-def _spread(ends: dict[str, float], limits: tuple[float, float]) -> list[tuple[float, str]]:
-    """Move labels apart that would overlap."""
-    least = 0.075 * (limits[1] - limits[0])
-    placed: list[tuple[float, str]] = []
-    for name, y in sorted(ends.items(), key=lambda item: item[1]):
-        placed.append((max(y, placed[-1][0] + least) if placed else y, name))
-    return placed

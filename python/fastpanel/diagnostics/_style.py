@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,10 +63,12 @@ def headline(figure: Figure, finding: str, detail: str) -> None:
         (finding, 0.14, TITLE, "bold", INK),
         (detail, 0.40, LABEL, "normal", MUTED),
     ):
-        figure.text(
+        line = figure.text(
             0.022, 1.0 - below * inch, text, ha="left", va="top", fontsize=size,
             fontweight=weight, color=color,
         )  # fmt: skip
+        room = 0.955 * figure.bbox.width / line.get_window_extent().width
+        line.set_fontsize(size * min(1.0, room))
 
 
 def date_axis(axis: Axes) -> None:
@@ -74,7 +77,10 @@ def date_axis(axis: Axes) -> None:
 
     locator = AutoDateLocator(minticks=3, maxticks=6)
     axis.xaxis.set_major_locator(locator)
-    axis.xaxis.set_major_formatter(ConciseDateFormatter(locator, show_offset=False))
+    formatter = ConciseDateFormatter(locator)
+    formatter.formats[2] = "%d %b"  # a day alone does not say its month
+    axis.xaxis.set_major_formatter(formatter)
+    axis.xaxis.get_offset_text().set(color=MUTED, fontsize=TICK)
 
 
 def percent_axis(axis: Axes, which: str = "y") -> None:
@@ -85,19 +91,24 @@ def percent_axis(axis: Axes, which: str = "y") -> None:
     target.set_major_formatter(PercentFormatter(xmax=1.0, decimals=0))
 
 
-def direct_label(axis: Axes, y: float, text: str, color: str) -> None:
-    """Name a line at its right end, outside the plot."""
-    axis.annotate(
-        text,
-        xy=(1.0, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(5, 0),
-        textcoords="offset points",
-        va="center",
-        fontsize=TICK,
-        color=color,
-        annotation_clip=False,
-    )
+def direct_labels(axis: Axes, labels: Sequence[tuple[float, str, str]]) -> None:
+    """Name lines at their right end, outside the plot: ``(y, text, color)``, none overlapping."""
+    bottom, top = axis.get_ylim()
+    least = 0.075 * (top - bottom)
+    lowest = -np.inf
+    for y, text, color in sorted(labels):
+        lowest = max(y, lowest + least)
+        axis.annotate(
+            text,
+            xy=(1.0, lowest),
+            xycoords=("axes fraction", "data"),
+            xytext=(5, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=TICK,
+            color=color,
+            annotation_clip=False,
+        )
 
 
 def break_gaps(times: TimeArray, *series: FloatArray) -> tuple[AnyArray, list[FloatArray]]:

@@ -138,7 +138,7 @@ def _pnl_section(result: SimulationResult, config: SimulationConfig) -> Section:
             ("Volatility a year", _percent(report.volatility_annual)),
             ("Sharpe ratio a year", report.sharpe_annual),
             ("95 % interval", f"{low:.2f} to {high:.2f}"),
-            ("Deflated Sharpe", report.dsr),
+            ("Deflated Sharpe", report.deflated_sharpe),
             ("Deepest drawdown", _percent(report.max_drawdown)),
         )
     )
