@@ -26,7 +26,8 @@ build: $(CORE) ## compile the core into the package
 $(CORE): $(ENVIRONMENT) $(RUST_SOURCES) pyproject.toml
 	@command -v cargo >/dev/null || \
 		{ echo "Install a Rust toolchain (1.88 or newer, https://rustup.rs) first."; exit 1; }
-	VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/maturin develop --release --locked --quiet --skip-install
+	PATH="$(CURDIR)/$(BIN):$$PATH" MATURIN_PEP517_ARGS=--locked $(BIN)/uv pip install --quiet \
+		--python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: build ## the weekly nested-CV job on the embedded simulated market

@@ -42,3 +42,16 @@ pub fn wrap<'py, T: Element>(
 ) -> PyResult<Out<'py, T>> {
     PyArray1::from_vec(py, values).reshape(shape.to_vec())
 }
+
+/// A new array from NumPy's allocator (huge pages where it is large), for a kernel that writes
+/// every value.
+pub fn empty<'py>(py: Python<'py>, shape: &[usize]) -> Out<'py> {
+    // SAFETY: `f64` has no invalid bits, and kernels fill their output before it is seen.
+    unsafe { PyArrayDyn::new(py, shape, false) }
+}
+
+/// The values of an array that only the caller knows.
+pub fn values_mut<'a>(array: &'a mut Out<'_>) -> &'a mut [f64] {
+    // SAFETY: made by `empty`, so contiguous and unshared.
+    unsafe { array.as_slice_mut().expect("a new array is contiguous") }
+}

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from fastpanel.errors import DataError, DuplicateNameError, UnknownNameError
+from fastpanel.models import metric_registry, register_metric
 from fastpanel.portfolio import OUTER_METRICS, OuterRecord, outer_metrics
 
 PNL = np.array([0.02, np.nan, -0.01, 0.02])
 
 
-def test_the_built_in_names():
-    assert list(OUTER_METRICS) == [
+def test_the_built_in_names_are_registered_in_the_outer_scope():
+    assert OUTER_METRICS == (
         "mean_pnl",
         "volatility",
         "sharpe",
@@ -20,7 +21,8 @@ def test_the_built_in_names():
         "turnover",
         "mean_es",
         "coverage",
-    ]
+    )
+    assert set(OUTER_METRICS) <= set(metric_registry("outer"))
 
 
 def test_literal_values():
@@ -49,11 +51,20 @@ def test_what_was_not_recorded_is_nan():
     assert all(math.isnan(value) for value in values.values())
 
 
-def test_unknown_and_duplicate_names():
+def test_a_registered_metric_is_evaluated_by_name():
+    @register_metric("best_week", scope="outer")
+    def best_week(record):
+        return np.nanmax(record.pnl)
+
+    assert outer_metrics(OuterRecord(pnl=PNL), ["best_week"]) == {"best_week": 0.02}
+
+
+def test_scopes_are_separate_and_names_unique():
+    register_metric("sharpe", scope="inner")(lambda spec: None)
+    with pytest.raises(DuplicateNameError, match="sharpe"):
+        register_metric("sharpe", scope="outer")(lambda record: 0.0)
     with pytest.raises(UnknownNameError, match="mean_pnl"):
         outer_metrics(OuterRecord(pnl=PNL), ["profit"])
-    with pytest.raises(DuplicateNameError, match="sharpe"):
-        OUTER_METRICS.add("sharpe", lambda record: 0.0)
 
 
 def test_a_record_without_returns():

@@ -50,11 +50,13 @@ def test_probabilistic_and_deflated_equal_skfolio(weekly):
     trials = np.random.default_rng(1).normal(0.02, 0.05, size=37)
     report = sharpe_report(weekly, trial_sharpes=[*trials, NAN], benchmark=0.03)
     assert report.n_trials == 37
-    assert report.psr == pytest.approx(
+    assert report.probabilistic_sharpe == pytest.approx(
         measures.probabilistic_sharpe_ratio(weekly, benchmark_sharpe_ratio=0.03), rel=1e-12
     )
-    assert report.dsr == pytest.approx(measures.deflated_sharpe_ratio(weekly, trials), rel=1e-12)
-    assert report.expected_max == pytest.approx(
+    assert report.deflated_sharpe == pytest.approx(
+        measures.deflated_sharpe_ratio(weekly, trials), rel=1e-12
+    )
+    assert report.expected_max_sharpe == pytest.approx(
         measures.expected_max_sharpe_ratio(37, trials.std(ddof=1)), rel=1e-12
     )
 
@@ -64,7 +66,7 @@ def test_deflation_is_close_to_purgedcv(weekly):
     report = sharpe_report(weekly, n_trials=50)
     # population instead of sample deviation and bias-corrected moments there
     theirs = purgedcv.deflated_sharpe_ratio(weekly, 50, 1.0 / (len(weekly) - 1))
-    assert report.dsr == pytest.approx(theirs, rel=0.02)
+    assert report.deflated_sharpe == pytest.approx(theirs, rel=0.02)
     assert purgedcv.min_track_record_length(
         report.sharpe, 0.0, 0.05, report.skew, report.kurtosis
     ) == pytest.approx(report.min_track_record)
@@ -76,9 +78,9 @@ def test_without_trials_the_deflation_uses_the_law_of_no_skill():
     best = (1 / 3) * (
         (1 - gamma) * stats.norm.ppf(1 - 1 / 20) + gamma * stats.norm.ppf(1 - 1 / (20 * math.e))
     )
-    assert report.expected_max == pytest.approx(best, rel=1e-10)
-    assert report.dsr < report.psr
-    assert sharpe_report(TEN, n_trials=1).dsr == sharpe_report(TEN).psr
+    assert report.expected_max_sharpe == pytest.approx(best, rel=1e-10)
+    assert report.deflated_sharpe < report.probabilistic_sharpe
+    assert sharpe_report(TEN, n_trials=1).deflated_sharpe == sharpe_report(TEN).probabilistic_sharpe
 
 
 def test_min_track_record_is_where_psr_crosses(weekly):
@@ -172,7 +174,15 @@ def test_missing_weeks_are_left_out_and_counted():
 @pytest.mark.parametrize("pnl", [[0.01], [0.1] * 7, [0.0, 0.0, 0.0]])
 def test_a_series_without_variance_has_no_sharpe_ratio(pnl):
     report = sharpe_report(pnl, n_trials=3)
-    for name in ("sharpe", "psr", "dsr", "hac_error", "bootstrap_p", "t_stat", "min_track_record"):
+    for name in (
+        "sharpe",
+        "probabilistic_sharpe",
+        "deflated_sharpe",
+        "hac_error",
+        "bootstrap_p",
+        "t_stat",
+        "min_track_record",
+    ):
         assert math.isnan(getattr(report, name)), name
     assert report.mean == pytest.approx(pnl[0])
 

@@ -68,6 +68,13 @@ def test_standard_error_is_the_bootstrap_std_of_the_median():
     assert se == pytest.approx(0.05, rel=0.03)
 
 
+def test_standard_error_divides_by_draws_minus_one():
+    es, groups = constant([0.0], 2)
+    es[0, 0] = [-1.0, 1.0]  # medians of resamples: -1, 0 or 1
+    seen = {round(select(es, groups, num_samples=2, seed=s).se_es[0], 9) for s in range(40)}
+    assert seen == {0.0, round(math.sqrt(0.5), 9), round(math.sqrt(2.0), 9)}
+
+
 def test_same_seed_same_value_other_seed_other_value():
     rng = np.random.default_rng(0)
     es, groups = rng.gamma(2.0, size=(2, 1, 9)), np.arange(9)[None]
@@ -133,10 +140,22 @@ def test_ties_share_their_average_rank_and_nan_comes_last():
     assert np.isnan(result.ql_rank).all()
 
 
+def test_without_secondary_scores_there_is_no_rank_sum():
+    es, groups = constant([1.0, 1.0])
+    result = select(es, groups, complexity=[2.0, 1.0])
+    assert np.isnan(result.secondary_score).all()
+    assert (result.finalists, result.pick) == ((0, 1), 1)
+
+
 def test_the_smaller_of_two_tied_models_wins():
     es, groups = constant([1.0, 1.0])
     assert select(es, groups, complexity=[30.0, 12.0]).pick == 1
     assert select(es, groups, complexity=[12.0, 30.0]).pick == 0
+
+
+def test_complexity_goes_before_the_energy_score():
+    es, groups = with_se([1.0, 1.02], 0.05)
+    assert select(es, groups, complexity=[30.0, 12.0]).pick == 1
 
 
 def test_equal_complexity_falls_back_to_energy_score_then_id():

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -225,7 +226,10 @@ def test_full_disk_gives_one_error_and_leaves_nothing_half_written(config, panel
     )
     done = subprocess.run(
         [sys.executable, "-c", code, json.dumps(config)],
-        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": "python:."},
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": "python:."},
     )
     assert done.stdout.startswith("cannot write")
     left = {p.name for p in (tmp_path / "runs" / "run").rglob("*") if p.is_file()}
@@ -297,7 +301,7 @@ def test_weekly_order_of_hooks_and_warm_start(config, panel):
     assert weekly == ["fit_model", "predict", "allocate", "compute_pnl"] * 14
     fits = [event for event in events[3 * inner :] if event[0] == "fit_model"]
     assert fits[0][1][3] is None
-    assert all(fit[1][3] is previous[2] for previous, fit in zip(fits, fits[1:], strict=False))
+    assert all(fit[1][3] is previous[2] for previous, fit in pairwise(fits))
     sizes = [len(fit[1][0]) for fit in fits]
     assert sizes == list(range(81, 95))  # one more training week every week
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fastpanel.errors import ConfigError
 from fastpanel.tuning import sample_candidates
@@ -49,8 +50,12 @@ def test_int_reaches_both_bounds():
 
 
 def test_when_drops_inactive_parameters_and_merges_duplicates():
-    depth = {"path": "model.params.depth", "type": "categorical", "values": [1, 2],
-             "when": {"model.params.kind": "ar"}}
+    depth = {
+        "path": "model.params.depth",
+        "type": "categorical",
+        "values": [1, 2],
+        "when": {"model.params.kind": "ar"},
+    }
     plan = sample_candidates([KIND, depth, RATE], 4, 1)  # ar/1, ar/2, ma, none
     kinds = [(c["model.params.kind"], c.get("model.params.depth")) for c in plan.values()]
     assert kinds == [("ar", 1), ("ar", 2), ("ma", None), ("none", None)]

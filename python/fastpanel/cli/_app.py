@@ -59,10 +59,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _print_warning(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int,
-    file: object = None, line: str | None = None,
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: str | None = None,
 ) -> None:
     del category, filename, lineno, file, line
     print(f"fastpanel: warning: {message}", file=sys.stderr)  # noqa: T201
-
-

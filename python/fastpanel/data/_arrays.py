@@ -30,15 +30,15 @@ class PriceArrays:
         """Pivot a long frame ``timestamp, asset, open, high, low, close`` once."""
         import polars as pl
 
-        times = frame.get_column("timestamp").unique().sort()
-        rows = times.search_sorted(frame.get_column("timestamp")).to_numpy()
+        stamps = frame.get_column("timestamp").dt.replace_time_zone(None).dt.cast_time_unit("ns")
+        times = stamps.unique().sort().to_numpy()
+        rows = np.searchsorted(times, stamps.to_numpy())
         columns = frame.get_column("asset").cast(pl.Enum(list(assets))).to_physical().to_numpy()
-        flat = rows.astype(np.int64) * len(assets) + columns
+        flat = rows * len(assets) + columns
         wide = {}
         for price in PRICES:
             array = np.full((len(times), len(assets)), np.nan)
             array.reshape(-1)[flat] = frame.get_column(price).to_numpy()
             array.flags.writeable = False
             wide[price] = array
-        labels = times.dt.replace_time_zone(None).dt.cast_time_unit("ns").to_numpy()
-        return cls(times=labels, assets=assets, **wide)
+        return cls(times=times, assets=assets, **wide)

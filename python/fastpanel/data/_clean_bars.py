@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fastpanel.data._arrays import PriceArrays
 from fastpanel.errors import DataError
-from fastpanel.typing import FloatArray, TimeArray
+from fastpanel.typing import FloatArray, IntArray, TimeArray
 
 if TYPE_CHECKING:
     import polars as pl
@@ -79,6 +81,13 @@ class CleanBars:
     def time_zone(self) -> str:
         """Zone in which days and weeks were cut."""
         return str(self.meta.get("time_zone", "UTC"))
+
+    def day_numbers(self, times: TimeArray) -> IntArray:
+        """Local day of each time, as days since 1970-01-01."""
+        import polars as pl
+
+        local = pl.Series(times).dt.replace_time_zone("UTC").dt.convert_time_zone(self.time_zone)
+        return local.dt.date().to_physical().to_numpy().astype(np.int64)
 
     @cached_property
     def weekly_arrays(self) -> PriceArrays:

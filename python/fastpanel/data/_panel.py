@@ -70,7 +70,7 @@ class Panel:
     mask: BoolArray
     targets: FloatArray | None
 
-    def __init__(  # noqa: PLR0917  # the axes in their order
+    def __init__(  # the axes in their order
         self,
         values: ArrayLike,
         times: Any,

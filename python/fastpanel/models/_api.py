@@ -108,7 +108,7 @@ def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
         engine = _engine(backend)
         works = [engine.Work(*ready, job.init_state) for _, job, ready in entries]
         for (position, _, ready), trained in zip(entries, engine.fit_many(works), strict=True):
-            states[position] = _state(position, backend, *ready, trained)
+            states[position] = _state(position, backend, ready, trained)
     return [states[position] for position in range(len(jobs))]
 
 
@@ -201,8 +201,9 @@ def _prepared(job: FitJob, parsed: FitConfig, shared: dict[Any, Prepared]) -> Pr
 
 
 def _state(
-    position: int, backend: str, prepared: Prepared, parsed: FitConfig, trained: Any
+    position: int, backend: str, ready: tuple[Prepared, FitConfig], trained: Any
 ) -> FitState:
+    prepared, parsed = ready
     section, svi = parsed.model, parsed.training.svi
     what = f"job {position}, model '{section.model_name}'"
     remedy = "lower training.svi.learning_rate or check the scale of X and y"
@@ -252,5 +253,3 @@ def _engine(backend: str) -> Any:
     from fastpanel.models.pyro_ import _engine as pyro_engine
 
     return pyro_engine
-
-

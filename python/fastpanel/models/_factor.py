@@ -107,7 +107,7 @@ def initial_loadings(n_assets: int, n_factors: int) -> FloatArray:
 
 
 def initial_scale(prior_scale: Any, largest: float, minimum: Any = min) -> Any:
-    """Starting posterior scale of a guide: the prior's, at most ``largest``."""
+    """Return the starting posterior scale: the prior's, at most ``largest``."""
     return minimum(prior_scale, largest)
 
 
@@ -146,6 +146,12 @@ def student_complexity(params: Mapping[str, Any], n_assets: int, n_features: int
     """As for ``factor_model_v1``, plus one for learned degrees of freedom."""
     full = normalise(params, student=True)
     return _complexity(full, n_assets, n_features) + float(full["likelihood"]["df"] is None)
+
+
+@register_complexity("test_model")
+def example_complexity(params: Mapping[str, Any], n_assets: int, n_features: int) -> float:
+    """One weight per feature and one noise scale."""
+    return float(n_features + 1)
 
 
 def _complexity(full: Mapping[str, Any], n_assets: int, n_features: int) -> float:

@@ -56,13 +56,13 @@ def quadratic(
     ]
     if len(columns) > _UNROLLED:
         return _solved(xp, log_det, distance, gram, projected)
-    for i, (row, value) in enumerate(zip(gram, projected, strict=True)):
+    for i, row in enumerate(gram):
         for j in range(i):
             row[j] = (row[j] - sum(row[k] * gram[j][k] for k in range(j))) / gram[j][j]
-            value = value - row[j] * projected[j]
+            projected[i] = projected[i] - row[j] * projected[j]
         pivot = row[i] - sum(row[k] * row[k] for k in range(i))
         row[i] = xp.sqrt(pivot)
-        projected[i] = value / row[i]
+        projected[i] = projected[i] / row[i]
         log_det = log_det + xp.log(pivot)
         distance = distance - projected[i] * projected[i]
     return log_det, distance

@@ -50,7 +50,7 @@ class Prepared:
         digest = hashlib.blake2b(digest_size=16)
         for array in (self.X, self.y, self.missing):
             digest.update(repr(array.shape).encode())
-            digest.update(np.ascontiguousarray(array))
+            digest.update(np.ascontiguousarray(array).data)
         digest.update(repr(self.groups).encode())
         return digest.digest()
 
@@ -81,7 +81,7 @@ def prediction_features(X: Any, n_assets: int, n_features: int) -> tuple[FloatAr
         )
     if len(features) == 0:
         raise ShapeError("X_pred has no rows")
-    unusable = ~np.isfinite(features).all(axis=2)
+    unusable = np.logical_not(np.isfinite(features).all(axis=2))
     return np.where(unusable[..., None], 0.0, features), unusable
 
 
@@ -97,7 +97,10 @@ def target_scale(y: FloatArray) -> tuple[FloatArray, FloatArray]:
     center = np.array([np.nanmedian(c) if n else np.nan for c, n in zip(y.T, counts, strict=True)])
     center = np.where(counts > 0, center, np.nanmedian(center))
     spread = np.array(
-        [np.nanmedian(np.abs(c)) if n > 1 else 0.0 for c, n in zip((y - center).T, counts, strict=True)]
+        [
+            np.nanmedian(np.abs(c)) if n > 1 else 0.0
+            for c, n in zip((y - center).T, counts, strict=True)
+        ]
     )
     scale = spread * _MAD_TO_SIGMA
     fallback = np.median(scale[scale > 0]) if (scale > 0).any() else 1.0
@@ -136,9 +139,7 @@ def _finite_features(features: FloatArray, missing: BoolArray) -> FloatArray:
     return np.where(bad, 0.0, features)
 
 
-def _groups(
-    n_rows: int, missing: BoolArray, svi: SVIConfig, index: Any
-) -> list[list[Window]]:
+def _groups(n_rows: int, missing: BoolArray, svi: SVIConfig, index: Any) -> list[list[Window]]:
     windows = build_windows(
         n_rows,
         svi.tbptt_window_len,

@@ -56,7 +56,7 @@ def register_model(name: str, *, backend: str = "pyro") -> Callable[[T], T]:
     >>> model_registry("pyro")["doc_constant_model"] is Constant
     True
     """
-    return _adder(model_registry(backend), name, "model")
+    return _checked_adder(model_registry(backend), name, "model")
 
 
 def register_guide(name: str, *, backend: str = "pyro") -> Callable[[T], T]:
@@ -65,12 +65,12 @@ def register_guide(name: str, *, backend: str = "pyro") -> Callable[[T], T]:
     A factory that accepts a second argument ``model`` is given the model too
     (as automatic guides need it). Rules and errors as in :func:`register_model`.
     """
-    return _adder(guide_registry(backend), name, "guide")
+    return _checked_adder(guide_registry(backend), name, "guide")
 
 
 def register_prebuild(name: str) -> Callable[[T], T]:
     """Register a hook ``(PrebuildContext) -> PrebuildResult``."""
-    return _PREBUILDS.register(name)
+    return _adder(_PREBUILDS, name)
 
 
 def register_metric(name: str, scope: str = "inner") -> Callable[[T], T]:
@@ -93,7 +93,7 @@ def register_metric(name: str, scope: str = "inner") -> Callable[[T], T]:
     >>> metric_registry("inner")["doc_bias"] is build
     True
     """
-    return metric_registry(scope).register(name)
+    return _adder(metric_registry(scope), name)
 
 
 def register_complexity(model_name: str) -> Callable[[T], T]:
@@ -102,12 +102,10 @@ def register_complexity(model_name: str) -> Callable[[T], T]:
     The value is the effective number of free parameters; it breaks ties
     between candidates that forecast equally well.
     """
-    return _COMPLEXITY.register(model_name)
+    return _adder(_COMPLEXITY, model_name)
 
 
-def complexity(
-    model_name: str, params: Mapping[str, Any], n_assets: int, n_features: int
-) -> float:
+def complexity(model_name: str, params: Mapping[str, Any], n_assets: int, n_features: int) -> float:
     """Effective number of free parameters of a model with these parameters.
 
     Raises
@@ -122,7 +120,6 @@ def complexity(
     >>> small < large
     True
     """
-    importlib.import_module("fastpanel.models._factor")
     return float(_COMPLEXITY[model_name](params, n_assets, n_features))
 
 
@@ -152,12 +149,12 @@ def default_prebuild_registry() -> Registry[Callable[..., Any]]:
 
 
 def model_registry(backend: str) -> Registry[Callable[..., Any]]:
-    """Registered models of one back end, without importing the built-in ones."""
+    """Return the models of one back end, without importing the built-in ones."""
     return _MODELS[_known(backend, BACKENDS, "backend")]
 
 
 def guide_registry(backend: str) -> Registry[Callable[..., Any]]:
-    """Registered guides of one back end, without importing the built-in ones."""
+    """Return the guides of one back end, without importing the built-in ones."""
     return _GUIDES[_known(backend, BACKENDS, "backend")]
 
 
@@ -190,7 +187,7 @@ def build_guide(
     return _callable(guide, f"guide '{name}'")
 
 
-def _adder(registry: Registry[Any], name: str, kind: str) -> Callable[[T], T]:
+def _checked_adder(registry: Registry[Any], name: str, kind: str) -> Callable[[T], T]:
     def add(factory: T) -> T:
         if not callable(factory) or (isinstance(factory, type) and not _has_call(factory)):
             raise ModelError(
@@ -199,6 +196,14 @@ def _adder(registry: Registry[Any], name: str, kind: str) -> Callable[[T], T]:
             )
         registry.add(name, factory)
         return factory
+
+    return add
+
+
+def _adder(registry: Registry[Any], name: str) -> Callable[[T], T]:
+    def add(item: T) -> T:
+        registry.add(name, item)
+        return item
 
     return add
 

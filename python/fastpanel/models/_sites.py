@@ -17,10 +17,8 @@ class Site:
     auxiliary: bool = False
 
 
-def check_observed(
-    sites: Mapping[str, Site], model_name: str, expected: tuple[int, ...]
-) -> None:
-    """The model must observe ``batch.y`` at a site named ``obs``."""
+def check_observed(sites: Mapping[str, Site], model_name: str, expected: tuple[int, ...]) -> None:
+    """Refuse a model that does not observe ``batch.y`` at a site named ``obs``."""
     if "obs" not in sites:
         raise ModelError(
             f"model '{model_name}' has no observation site named 'obs'; its sites are "
@@ -40,7 +38,7 @@ def check_observed(
 def check_guide(
     model: Mapping[str, Site], guide: Mapping[str, Site], model_name: str, guide_name: str
 ) -> None:
-    """Guide sites must be the model's latent sites, with the same shapes."""
+    """Refuse a guide whose sites are not the model's latent sites, shape by shape."""
     latent = {name: site for name, site in model.items() if not site.observed}
     for name, site in guide.items():
         if site.observed:
@@ -66,7 +64,7 @@ def check_guide(
 def check_fixed_shapes(
     shapes: Mapping[str, tuple[int, ...]], with_another_row: Mapping[str, tuple[int, ...]]
 ) -> None:
-    """No parameter may grow with the number of rows: it could not predict a new one."""
+    """Refuse parameters that grow with the number of rows: they cannot predict a new one."""
     for name, shape in shapes.items():
         if with_another_row.get(name) != shape:
             raise ModelError(

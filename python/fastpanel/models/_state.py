@@ -82,8 +82,8 @@ class FitState:
         weights and of itself, so a changed or foreign file is refused.
         """
         weights = _weights_path(Path(path))
-        tensors = {f"params.{name}": np.ascontiguousarray(a) for name, a in self.params.items()}
-        tensors |= {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+        tensors = {f"params.{name}": np.asarray(a, order="C") for name, a in self.params.items()}
+        tensors |= {name: np.asarray(getattr(self, name), order="C") for name in _ARRAYS}
         numpy_io = _extras.require("safetensors.numpy", "storing a fitted model")
         content = numpy_io.save(tensors)
         meta: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}
@@ -123,8 +123,9 @@ class FitState:
             for name, array in tensors.items()
             if name.startswith("params.")
         }
-        scalars = {name: meta[name] for name in _SCALARS} | {"rows": tuple(meta["rows"])}
-        return cls(params=params, **{name: tensors[name] for name in _ARRAYS}, **scalars)
+        rest: dict[str, Any] = {name: meta[name] for name in _SCALARS}
+        rest |= {name: tensors[name] for name in _ARRAYS}
+        return cls(params=params, rows=tuple(meta["rows"]), **rest)
 
 
 _SCALARS = ("backend", "model_name", "guide_name", "n_obs", "n_assets", "n_features", "seed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,7 @@ def segments(n_rows: int, train_index: ArrayLike | None = None) -> list[tuple[in
             f"train_index must increase strictly, but holds {index[row]} after {index[row - 1]}"
         )
     cuts = [0, *(np.flatnonzero(steps != 1) + 1).tolist(), n_rows]
-    return list(zip(cuts[:-1], cuts[1:], strict=True))
+    return list(itertools.pairwise(cuts))
 
 
 def build_windows(
@@ -124,9 +125,7 @@ def group_windows(
     """
     if window_len is None:
         return [windows]
-    return [
-        windows[i : i + grad_accum_steps] for i in range(0, len(windows), grad_accum_steps)
-    ]
+    return [windows[i : i + grad_accum_steps] for i in range(0, len(windows), grad_accum_steps)]
 
 
 def burn_in_rows(n_rows: int, windows: list[Window]) -> BoolArray:

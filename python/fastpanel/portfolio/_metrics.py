@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from fastpanel.errors import DataError
+from fastpanel.models import metric_registry, register_metric
 from fastpanel.portfolio._inference import moments
 from fastpanel.portfolio._path import as_pnl, drawdown, turnover
-from fastpanel.registry import Registry
 from fastpanel.typing import FloatArray
 
 
@@ -38,12 +38,23 @@ class OuterRecord:
     inside: FloatArray | None = None
 
 
-OUTER_METRICS: Registry[Callable[[OuterRecord], float]] = Registry("outer metric")
-"""Metrics by name; a result that was not recorded gives NaN."""
+OUTER_METRICS = (
+    "mean_pnl",
+    "volatility",
+    "sharpe",
+    "max_drawdown",
+    "turnover",
+    "mean_es",
+    "coverage",
+)
+"""Built-in names; a result that was not recorded gives NaN."""
 
 
-def outer_metrics(record: OuterRecord, names: Sequence[str] | None = None) -> dict[str, float]:
-    """Evaluate outer metrics by name (default: all), per period.
+def outer_metrics(record: OuterRecord, names: Sequence[str] = OUTER_METRICS) -> dict[str, float]:
+    """Evaluate metrics of scope ``outer`` by name, per period.
+
+    ``fastpanel.models.register_metric(name, scope="outer")`` adds a function
+    of one :class:`OuterRecord`.
 
     Examples
     --------
@@ -52,8 +63,8 @@ def outer_metrics(record: OuterRecord, names: Sequence[str] | None = None) -> di
     >>> {name: round(value, 6) for name, value in values.items()}
     {'mean_pnl': 0.01, 'max_drawdown': -0.01}
     """
-    chosen = list(OUTER_METRICS) if names is None else names
-    return {name: float(OUTER_METRICS[name](record)) for name in chosen}
+    registry = metric_registry("outer")
+    return {name: float(registry[name](record)) for name in names}
 
 
 def _returns(record: OuterRecord) -> FloatArray:
@@ -70,36 +81,36 @@ def _mean_of(values: FloatArray | None) -> float:
     return float(np.nanmean(values))
 
 
-@OUTER_METRICS.register("mean_pnl")
+@register_metric("mean_pnl", scope="outer")
 def _mean_pnl(record: OuterRecord) -> float:
     return moments(_returns(record)).mean
 
 
-@OUTER_METRICS.register("volatility")
+@register_metric("volatility", scope="outer")
 def _volatility(record: OuterRecord) -> float:
     return moments(_returns(record)).volatility
 
 
-@OUTER_METRICS.register("sharpe")
+@register_metric("sharpe", scope="outer")
 def _sharpe(record: OuterRecord) -> float:
     return moments(_returns(record)).sharpe
 
 
-@OUTER_METRICS.register("max_drawdown")
+@register_metric("max_drawdown", scope="outer")
 def _max_drawdown(record: OuterRecord) -> float:
     return float(drawdown(_returns(record)).min())
 
 
-@OUTER_METRICS.register("turnover")
+@register_metric("turnover", scope="outer")
 def _turnover(record: OuterRecord) -> float:
     return math.nan if record.weights is None else turnover(record.weights)
 
 
-@OUTER_METRICS.register("mean_es")
+@register_metric("mean_es", scope="outer")
 def _mean_es(record: OuterRecord) -> float:
     return _mean_of(record.es)
 
 
-@OUTER_METRICS.register("coverage")
+@register_metric("coverage", scope="outer")
 def _coverage(record: OuterRecord) -> float:
     return _mean_of(record.inside)

@@ -48,13 +48,13 @@ class SharpeReport:
     block_length, bootstrap_interval, bootstrap_p
         Stationary bootstrap (Politis and Romano 1994): percentile interval and
         one-sided p-value of a Sharpe ratio above 0.
-    psr
+    probabilistic_sharpe
         Probabilistic Sharpe ratio: P(true Sharpe > ``benchmark``).
-    n_trials, expected_max, dsr
+    n_trials, expected_max_sharpe, deflated_sharpe
         Trials behind the result, the Sharpe ratio that the best of them is
         expected to show without any skill, and P(true Sharpe > that).
     min_track_record
-        Periods needed for ``psr >= confidence``; infinite if the Sharpe ratio
+        Periods needed for ``probabilistic_sharpe >= confidence``; infinite if the Sharpe ratio
         does not exceed the benchmark.
     max_drawdown
         Deepest loss from a peak with gains reinvested, in [-1, 0].
@@ -81,10 +81,10 @@ class SharpeReport:
     bootstrap_interval: Interval
     bootstrap_p: float
     benchmark: float
-    psr: float
+    probabilistic_sharpe: float
     n_trials: float
-    expected_max: float
-    dsr: float
+    expected_max_sharpe: float
+    deflated_sharpe: float
     min_track_record: float
     max_drawdown: float
     turnover: float
@@ -161,7 +161,7 @@ def sharpe_report(
     periods_per_year : float
         52 for weekly, 252 for daily returns.
     benchmark : float
-        Sharpe ratio per period to beat in ``psr`` and ``min_track_record``.
+        Sharpe ratio per period to beat in ``probabilistic_sharpe`` and ``min_track_record``.
     weights : float [T, A], optional
         Weights held in each period, for the turnover.
     confidence : float
@@ -198,7 +198,7 @@ def sharpe_report(
     >>> report = sharpe_report([0.01, -0.005, 0.012, 0.003, -0.002], n_trials=10)
     >>> round(report.sharpe, 4), report.n_trials
     (0.4885, 10.0)
-    >>> report.dsr < report.psr
+    >>> report.deflated_sharpe < report.probabilistic_sharpe
     True
     """
     values = as_pnl(pnl)
@@ -240,10 +240,10 @@ def sharpe_report(
         bootstrap_interval=interval,
         bootstrap_p=bootstrap_p,
         benchmark=float(benchmark),
-        psr=probabilistic_sharpe(m, n, benchmark),
+        probabilistic_sharpe=probabilistic_sharpe(m, n, benchmark),
         n_trials=trials,
-        expected_max=best,
-        dsr=probabilistic_sharpe(m, n, best),
+        expected_max_sharpe=best,
+        deflated_sharpe=probabilistic_sharpe(m, n, best),
         min_track_record=min_track_record(m, benchmark, confidence),
         max_drawdown=float(drawdown(used).min()),
         turnover=held,

@@ -68,8 +68,8 @@ def decide(
     """Rank the survivors and break ties; ``crps`` and ``ql`` [M] may be NaN throughout."""
     kept = np.flatnonzero(survivors)
     ranks = [_ranks(values, kept) for values in (crps, ql)]
-    total = np.nansum(ranks, axis=0)
-    total[~survivors] = np.nan
+    total = np.full(len(es), np.nan)
+    total[kept] = np.nansum([rank[kept] for rank in ranks], axis=0)
     finalists = _finalists((crps, ql), total, kept)
     # NaN complexity (none given) is a tie, so the energy score decides
     size = np.nan_to_num(complexity[finalists], nan=0.0)
@@ -81,7 +81,7 @@ def decide(
         ql_model=ql,
         crps_rank=ranks[0],
         ql_rank=ranks[1],
-        secondary_score=total,
+        secondary_score=total if np.isfinite(ranks).any() else np.full(len(es), np.nan),
         complexity=complexity,
         survivors=_ids(kept),
         finalists=_ids(finalists),

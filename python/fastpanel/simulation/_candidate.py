@@ -36,13 +36,12 @@ def fit_config(
         sections["model"] = _merged(sections["model"], prebuilt)
     for path, value in values.items():
         _place(sections, path, value)
-    checked = {
+    return {
         "model": parse(ModelSection, sections["model"], source="candidate").model_dump(mode="json"),
-        "training": parse(
-            TrainingConfig, sections["training"], source="candidate"
-        ).model_dump(mode="json"),
+        "training": parse(TrainingConfig, sections["training"], source="candidate").model_dump(
+            mode="json"
+        ),
     }
-    return checked
 
 
 def check_space(config: SimulationConfig, candidates: Mapping[str, Mapping[str, Any]]) -> None:

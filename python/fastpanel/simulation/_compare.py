@@ -42,7 +42,9 @@ class WeeklyScores:
 
 
 def score_outer(
-    dataset: Dataset, plans: Sequence[OuterPlan], results: Sequence[OuterResult],
+    dataset: Dataset,
+    plans: Sequence[OuterPlan],
+    results: Sequence[OuterResult],
     config: SimulationConfig,
 ) -> dict[str, WeeklyScores]:
     """Weekly scores of the model and of every baseline, over all outer test weeks."""
@@ -101,7 +103,11 @@ def newey_west_se(x: FloatArray) -> float:
 
 
 def _issue(
-    name: str, index: int, dataset: Dataset, plan: OuterPlan, result: OuterResult,
+    name: str,
+    index: int,
+    dataset: Dataset,
+    plan: OuterPlan,
+    result: OuterResult,
     config: SimulationConfig,
 ) -> FloatArray:
     """A baseline's draws ``[S, N, A]``, each week from the targets known that week."""

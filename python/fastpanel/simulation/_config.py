@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fastpanel import models
 from fastpanel.config import StrictModel, parse
+from fastpanel.diagnostics import DiagnosticsSpec
 from fastpanel.errors import ConfigError
 from fastpanel.portfolio import AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
@@ -19,7 +20,6 @@ from fastpanel.tuning import ParameterSpec, parse_space
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
-Probability = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 SIMULATED = "simulated"
 """Value of ``bars`` that stands for the embedded simulated market."""
@@ -30,7 +30,7 @@ class DatasetParams(StrictModel):
 
     bars: str | None = None
     """Path or glob of bar files, or ``simulated``; relative to the working directory."""
-    simulated: dict[str, Any] = {}
+    simulated: dict[str, Any] = Field(default_factory=dict)
     """Arguments of ``fp.data.simulated_market`` when ``bars`` is ``simulated``."""
     assets: tuple[str, ...] | None = None
     start: str | None = None
@@ -71,7 +71,7 @@ class PrebuildConfig(StrictModel):
 
     enabled: bool = False
     name: str | None = None
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _named(self) -> Self:
@@ -147,21 +147,6 @@ class FlagsConfig(StrictModel):
     stop_after: Literal["inputs", "cv", "inner", "outer", "results"] | None = None
 
 
-class FanChartConfig(StrictModel):
-    """Fan charts and calibration pictures."""
-
-    enable: bool = False
-    assets: Literal["all"] | tuple[str, ...] = "all"
-    quantiles: tuple[Probability, ...] = (0.05, 0.25, 0.5, 0.75, 0.95)
-    coverage_levels: tuple[Probability, ...] = (0.5, 0.9)
-
-
-class DiagnosticsConfig(StrictModel):
-    """Pictures and the report."""
-
-    fan_charts: FanChartConfig = FanChartConfig()
-
-
 class SimulationConfig(StrictModel):
     """The whole configuration of one nested-CV run."""
 
@@ -177,7 +162,7 @@ class SimulationConfig(StrictModel):
     cost: CostSpec = CostSpec()
     outer: OuterConfig = OuterConfig()
     model_selection: SelectionSpec = SelectionSpec()
-    diagnostics: DiagnosticsConfig = DiagnosticsConfig()
+    diagnostics: DiagnosticsSpec = DiagnosticsSpec()
     flags: FlagsConfig = FlagsConfig()
 
     @model_validator(mode="before")

@@ -11,11 +11,10 @@ from typing import Any
 import numpy as np
 
 from fastpanel import features
-from fastpanel._extras import require
-from fastpanel._files import atomic_path
 from fastpanel.data import Panel, clean_bars, read_bars, simulated_market
 from fastpanel.errors import ArtifactError, ConfigError, DataError, ShapeError
 from fastpanel.simulation._config import SIMULATED, DatasetParams
+from fastpanel.simulation._tensors import load_tensors, save_tensors
 from fastpanel.typing import BoolArray, FloatArray, TimeArray
 
 _PREFIX = "__"
@@ -108,12 +107,17 @@ def build_dataset(params: DatasetParams) -> Dataset:
     panel = features.compute(clean, groups, keys, allow_ragged=params.allow_ragged)
     names = panel.features
     if params.prefix_feature_names:
-        group_of = {column.name: column.group for column in features.columns()}
+        group_of = {column.name: column.group for column in features.catalog()}
         names = tuple(f"{group_of[name]}{_PREFIX}{name}" for name in names)
     returns = _aligned_returns(clean, panel)
     return _bundle(
-        np.asarray(panel.values), np.asarray(panel.mask), panel.times, panel.assets, names,
-        returns, params,
+        np.asarray(panel.values),
+        np.asarray(panel.mask),
+        panel.times,
+        panel.assets,
+        names,
+        returns,
+        params,
     )
 
 
@@ -129,21 +133,26 @@ def dataset_from_panel(panel: Panel, params: DatasetParams) -> Dataset:
     if not observed.size:
         raise DataError("panel.targets holds no finite value")
     return _cut(
-        np.asarray(panel.values), np.asarray(panel.mask), panel.times, panel.assets,
-        panel.features, targets, int(observed[-1]) + 1, params,
+        np.asarray(panel.values),
+        np.asarray(panel.mask),
+        panel.times,
+        panel.assets,
+        panel.features,
+        targets,
+        int(observed[-1]) + 1,
+        params,
     )
 
 
 def save_dataset(dataset: Dataset, path: Path) -> None:
     """Write the bundle as tensors and plain containers, atomically."""
-    torch = require("torch", "panel_tensor.pt")
     content = {
-        "X": torch.from_numpy(np.array(dataset.X)),
-        "y": torch.from_numpy(np.array(dataset.y)),
-        "missing_mask": torch.from_numpy(np.array(dataset.mask)),
-        "timestamps": torch.from_numpy(_nanoseconds(dataset.times)),
-        "X_unlabeled": torch.from_numpy(np.array(dataset.X_unlabeled)),
-        "timestamps_unlabeled": torch.from_numpy(_nanoseconds(dataset.times_unlabeled)),
+        "X": dataset.X,
+        "y": dataset.y,
+        "missing_mask": dataset.mask,
+        "timestamps": _nanoseconds(dataset.times),
+        "X_unlabeled": dataset.X_unlabeled,
+        "timestamps_unlabeled": _nanoseconds(dataset.times_unlabeled),
         "assets": list(dataset.assets),
         "features": list(dataset.features),
         "base_features": [base_name(name) for name in dataset.features],
@@ -152,39 +161,30 @@ def save_dataset(dataset: Dataset, path: Path) -> None:
         "params": dataset.params,
         "digest": dataset.digest,
     }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    save_tensors(path, content)
 
 
 def load_dataset(path: Path) -> Dataset:
     """Read a bundle; a missing, damaged or altered file is an :class:`ArtifactError`."""
-    torch = require("torch", "panel_tensor.pt")
-    if not path.is_file():
-        raise ArtifactError(f"missing file: {path}")
+    content = load_tensors(path)
     try:
-        content = torch.load(path, weights_only=True)
-        X = content["X"].numpy()
-        mask = content["missing_mask"].numpy() if "missing_mask" in content else np.isnan(X)
+        X = content["X"]
         dataset = Dataset(
             X=X,
-            y=content["y"].numpy(),
-            mask=mask | np.isnan(X),
-            times=content["timestamps"].numpy().astype("datetime64[ns]"),
+            y=content["y"],
+            mask=content.get("missing_mask", np.isnan(X)) | np.isnan(X),
+            times=content["timestamps"].astype("datetime64[ns]"),
             assets=tuple(content["assets"]),
             features=tuple(content["features"]),
-            X_unlabeled=content["X_unlabeled"].numpy(),
-            times_unlabeled=content["timestamps_unlabeled"].numpy().astype("datetime64[ns]"),
+            X_unlabeled=content["X_unlabeled"],
+            times_unlabeled=content["timestamps_unlabeled"].astype("datetime64[ns]"),
             target_scale=content["target_scale"],
             return_type=content["return_type"],
             params=content["params"],
         )
-    except (RuntimeError, KeyError, EOFError, ValueError, AttributeError, TypeError) as error:
-        raise ArtifactError(f"damaged panel {path}: {error}") from None
-    except Exception as error:  # torch raises pickle.UnpicklingError for foreign files
-        if type(error).__name__ != "UnpicklingError":
-            raise
-        raise ArtifactError(f"{path} is not a panel written by fastpanel") from None
-    if dataset.digest != content["digest"]:
+    except KeyError as error:
+        raise ArtifactError(f"{path} is no panel bundle: {error} is missing") from None
+    if dataset.digest != content.get("digest", dataset.digest):
         raise ArtifactError(f"damaged panel {path}: its content does not match its digest")
     return dataset
 
@@ -213,8 +213,13 @@ def _aligned_returns(clean: Any, panel: Panel) -> FloatArray:
 
 
 def _bundle(
-    values: FloatArray, mask: BoolArray, times: TimeArray, assets: tuple[str, ...],
-    names: tuple[str, ...], returns: FloatArray, params: DatasetParams,
+    values: FloatArray,
+    mask: BoolArray,
+    times: TimeArray,
+    assets: tuple[str, ...],
+    names: tuple[str, ...],
+    returns: FloatArray,
+    params: DatasetParams,
 ) -> Dataset:
     shift = params.target_shift
     labeled = len(times) - shift
@@ -226,10 +231,18 @@ def _bundle(
 
 
 def _cut(
-    values: FloatArray, mask: BoolArray, times: TimeArray, assets: tuple[str, ...],
-    names: tuple[str, ...], targets: FloatArray, labeled: int, params: DatasetParams,
+    values: FloatArray,
+    mask: BoolArray,
+    times: TimeArray,
+    assets: tuple[str, ...],
+    names: tuple[str, ...],
+    targets: FloatArray,
+    labeled: int,
+    params: DatasetParams,
 ) -> Dataset:
     values = np.array(values, dtype=np.float64)
+    absent = np.asarray(mask).all(axis=-1)  # nothing is known of the asset: nothing is learned
+    targets = np.where(absent, np.nan, targets)
     return Dataset(
         X=values[:labeled].copy(),
         y=targets[:labeled].copy(),

@@ -24,5 +24,6 @@ def outer_sections(config: SimulationConfig) -> dict[str, Any]:
 
 
 def _sections(plain: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
-    flags = {key: plain["flags"][key] for key in ("simulation_mode", "use_feature_names_for_scaling")}
+    switches = ("simulation_mode", "use_feature_names_for_scaling")
+    flags = {key: plain["flags"][key] for key in switches}
     return {"version": __version__, "flags": flags, **{name: plain[name] for name in names}}

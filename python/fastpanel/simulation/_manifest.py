@@ -76,9 +76,16 @@ def refuse_other_config(folder: Path, config: SimulationConfig) -> None:
 
 
 def _free(key: str) -> bool:
-    return key.split(".")[0] in _FREE_TO_CHANGE or key in {
-        "flags.stop_after", "flags.simulation_mode", "flags.use_gpu",
-    } or key.startswith("data.")
+    return (
+        key.split(".", maxsplit=1)[0] in _FREE_TO_CHANGE
+        or key
+        in {
+            "flags.stop_after",
+            "flags.simulation_mode",
+            "flags.use_gpu",
+        }
+        or key.startswith("data.")
+    )
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

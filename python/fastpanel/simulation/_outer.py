@@ -65,8 +65,14 @@ def fit_fold_preprocessing(
 
 
 def evaluate_outer_walk_forward(
-    dataset: Dataset, plan: OuterPlan, candidate: str, values: Mapping[str, Any],
-    config: SimulationConfig, hooks: Hooks, *, prebuilt: Mapping[str, Any] | None = None,
+    dataset: Dataset,
+    plan: OuterPlan,
+    candidate: str,
+    values: Mapping[str, Any],
+    config: SimulationConfig,
+    hooks: Hooks,
+    *,
+    prebuilt: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
 ) -> OuterResult:
     """Forecast, allocate and account week by week over one test group.
@@ -129,8 +135,13 @@ def score_space_of_fold(dataset: Dataset, plan: OuterPlan, config: SimulationCon
 
 
 def _week_config(
-    base: FitConfig, config: SimulationConfig, plan: OuterPlan, week: int, train: IntArray,
-    *, warm: bool,
+    base: FitConfig,
+    config: SimulationConfig,
+    plan: OuterPlan,
+    week: int,
+    train: IntArray,
+    *,
+    warm: bool,
 ) -> FitConfig:
     out: FitConfig = {**base, "seed": _week_seed(config, plan, week, 0), "train_index": train}
     if warm and config.outer.warm_start and config.outer.update_steps is not None:

@@ -28,8 +28,14 @@ def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) ->
     _write_csv(pnl, folder / "pnl.csv")
     with atomic_path(folder / _FILE) as temporary, temporary.open("wb") as stream:
         np.savez(
-            stream, key=np.array(key), group=result.group, candidate=np.array(result.candidate),
-            rows=result.rows, samples=result.samples, weights=result.weights, pnl=result.pnl,
+            stream,
+            key=np.array(key),
+            group=result.group,
+            candidate=np.array(result.candidate),
+            rows=result.rows,
+            samples=result.samples,
+            weights=result.weights,
+            pnl=result.pnl,
         )
 
 
@@ -43,12 +49,17 @@ def load_outer(folder: Path, key: str) -> OuterResult | None:
             if str(stored["key"]) != key:
                 return None
             return OuterResult(
-                group=int(stored["group"]), candidate=str(stored["candidate"]),
-                rows=stored["rows"], samples=stored["samples"], weights=stored["weights"],
+                group=int(stored["group"]),
+                candidate=str(stored["candidate"]),
+                rows=stored["rows"],
+                samples=stored["samples"],
+                weights=stored["weights"],
                 pnl=stored["pnl"],
             )
     except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ArtifactError(f"damaged outer result {path}: {error}; delete it to recompute") from None
+        raise ArtifactError(
+            f"damaged outer result {path}: {error}; delete it to recompute"
+        ) from None
 
 
 def _weeks(result: OuterResult, dataset: Dataset) -> pl.DataFrame:

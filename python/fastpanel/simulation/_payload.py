@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 
 from fastpanel import scoring
-from fastpanel._extras import require
-from fastpanel._files import atomic_path
-from fastpanel.errors import ArtifactError
 from fastpanel.simulation._space import ScoreSpace
+from fastpanel.simulation._tensors import load_tensors, save_tensors
 from fastpanel.typing import FloatArray, IntArray
 
 
@@ -52,7 +50,11 @@ class Payload:
 
 
 def make_payload(
-    y: FloatArray, samples: FloatArray, space: ScoreSpace, rows: IntArray, groups: IntArray,
+    y: FloatArray,
+    samples: FloatArray,
+    space: ScoreSpace,
+    rows: IntArray,
+    groups: IntArray,
     estimator: str,
 ) -> Payload:
     """Scale, round and score ``samples [S, T, A]`` against ``y [T, A]``."""
@@ -61,14 +63,24 @@ def make_payload(
     z_true = y / scale
     es = _energy_score(z_true, z_samples, space.whitener.matrix, space.assets, estimator)
     return Payload(
-        z_true=z_true, z_samples=z_samples, scale=scale, whitener=space.whitener.matrix,
-        assets=space.assets, test_idx=rows, test_groups=groups, es=es,
-        n_eff=int(space.whitener.n_eff), shrinkage=float(space.whitener.shrinkage),
+        z_true=z_true,
+        z_samples=z_samples,
+        scale=scale,
+        whitener=space.whitener.matrix,
+        assets=space.assets,
+        test_idx=rows,
+        test_groups=groups,
+        es=es,
+        n_eff=int(space.whitener.n_eff),
+        shrinkage=float(space.whitener.shrinkage),
     )
 
 
 def _energy_score(
-    z_true: FloatArray, z_samples: np.ndarray, whitener: FloatArray, assets: IntArray,
+    z_true: FloatArray,
+    z_samples: np.ndarray,
+    whitener: FloatArray,
+    assets: IntArray,
     estimator: str,
 ) -> FloatArray:
     truth = z_true[:, assets] @ whitener.T
@@ -79,39 +91,14 @@ def _energy_score(
 
 def save_payload(payload: Payload, path: Path) -> None:
     """Write as tensors and plain numbers, atomically."""
-    torch = require("torch", "candidate payloads")
-    content = {
-        "z_true": torch.from_numpy(np.ascontiguousarray(payload.z_true)),
-        "z_samples": torch.from_numpy(np.ascontiguousarray(payload.z_samples)),
-        "scale": torch.from_numpy(np.ascontiguousarray(payload.scale)),
-        "whitener": torch.from_numpy(np.array(payload.whitener)),
-        "assets": torch.from_numpy(np.array(payload.assets)),
-        "test_idx": torch.from_numpy(np.array(payload.test_idx)),
-        "test_groups": torch.from_numpy(np.array(payload.test_groups)),
-        "es": torch.from_numpy(np.array(payload.es)),
-        "n_eff": payload.n_eff,
-        "lambda": payload.shrinkage,
-    }
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    content = {_FILE_NAMES.get(f.name, f.name): getattr(payload, f.name) for f in fields(payload)}
+    save_tensors(path, content)
 
 
 def load_payload(path: Path) -> Payload:
-    """Read one payload; memory-mapped, so unused draws are not read."""
-    torch = require("torch", "candidate payloads")
-    try:
-        content = torch.load(path, weights_only=True, mmap=True)
-    except (OSError, RuntimeError) as error:
-        raise ArtifactError(f"cannot read the payload {path}: {error}") from None
-    return Payload(
-        z_true=content["z_true"].numpy(),
-        z_samples=content["z_samples"].numpy(),
-        scale=content["scale"].numpy(),
-        whitener=content["whitener"].numpy(),
-        assets=content["assets"].numpy(),
-        test_idx=content["test_idx"].numpy(),
-        test_groups=content["test_groups"].numpy(),
-        es=content["es"].numpy(),
-        n_eff=content["n_eff"],
-        shrinkage=content["lambda"],
-    )
+    """Read one payload."""
+    content = load_tensors(path)
+    return Payload(**{f.name: content[_FILE_NAMES.get(f.name, f.name)] for f in fields(Payload)})
+
+
+_FILE_NAMES = {"shrinkage": "lambda"}

@@ -24,8 +24,12 @@ Records = Mapping[str, Sequence[UnitRecord]]
 
 
 def select_for_fold(
-    records: Records, candidates: Mapping[str, Mapping[str, Any]], plan: OuterPlan, folder: Path,
-    config: SimulationConfig, shape: tuple[int, int],
+    records: Records,
+    candidates: Mapping[str, Mapping[str, Any]],
+    plan: OuterPlan,
+    folder: Path,
+    config: SimulationConfig,
+    shape: tuple[int, int],
 ) -> Selection:
     """Choose the candidate of one fold and write ``postprocessing/``.
 
@@ -89,9 +93,7 @@ def candidate_sizes(
 
 def payloads_of(units: Sequence[UnitRecord], folder: Path) -> dict[int, Payload]:
     """Payload per split of one candidate; failed splits are absent."""
-    return {
-        unit.split: load_payload(folder / unit.file) for unit in units if unit.file is not None
-    }
+    return {unit.split: load_payload(folder / unit.file) for unit in units if unit.file is not None}
 
 
 def _energy_scores(
@@ -110,8 +112,13 @@ def _energy_scores(
 
 
 def _secondary(
-    records: Records, ids: Sequence[str], survivors: Sequence[int], plan: OuterPlan, folder: Path,
-    config: SimulationConfig, n_assets: int,
+    records: Records,
+    ids: Sequence[str],
+    survivors: Sequence[int],
+    plan: OuterPlan,
+    folder: Path,
+    config: SimulationConfig,
+    n_assets: int,
 ) -> tuple[FloatArray, FloatArray]:
     """CRPS and tail quantile loss ``[M, K, T, A]`` in z-space, for survivors only."""
     longest = max(len(split.test) for split in plan.inner)

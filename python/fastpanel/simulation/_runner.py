@@ -30,8 +30,8 @@ from fastpanel.simulation._dataset import (
 )
 from fastpanel.simulation._hooks import Hooks, default_hooks, stub_hooks
 from fastpanel.simulation._inner import InnerObjective, aggregate_score
-from fastpanel.simulation._ledger import UnitRecord, content_key
 from fastpanel.simulation._keys import outer_sections
+from fastpanel.simulation._ledger import UnitRecord, content_key
 from fastpanel.simulation._lock import run_lock
 from fastpanel.simulation._manifest import Manifest
 from fastpanel.simulation._outer import (
@@ -40,7 +40,7 @@ from fastpanel.simulation._outer import (
     fit_fold_preprocessing,
 )
 from fastpanel.simulation._outer_store import load_outer, save_outer
-from fastpanel.simulation._postprocess import candidate_sizes, select_for_fold, select_globally
+from fastpanel.simulation._postprocess import select_for_fold, select_globally
 from fastpanel.simulation._prebuild import run_prebuild
 from fastpanel.simulation._report import write_run_report
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
@@ -171,9 +171,7 @@ def output_folder(label: str) -> Path:
     return Path(os.environ.get("SIMULATION_SOURCE", "runs")).expanduser() / label
 
 
-def _open_dataset(
-    config: SimulationConfig, panel: Panel | None
-) -> tuple[Dataset, Path, bool]:
+def _open_dataset(config: SimulationConfig, panel: Panel | None) -> tuple[Dataset, Path, bool]:
     """The dataset, its folder, and whether it has to be written."""
     params, label = config.data.dataset_params, config.data.simulation_output_path
     given = None if panel is None else dataset_from_panel(panel, params)
@@ -217,8 +215,13 @@ class _Run:
     """The stages of one run, in order."""
 
     def __init__(
-        self, config: SimulationConfig, dataset: Dataset, folder: Path, hooks: Hooks | None,
-        say: Reporter, manifest: Manifest,
+        self,
+        config: SimulationConfig,
+        dataset: Dataset,
+        folder: Path,
+        hooks: Hooks | None,
+        say: Reporter,
+        manifest: Manifest,
     ) -> None:
         self.config, self.dataset, self.folder = config, dataset, folder
         self.say, self.manifest = say, manifest
@@ -254,7 +257,9 @@ class _Run:
             if self.last != "inner":
                 outer.append(self._outer(plan, picks[plan.group], candidates, hooks, prebuilt))
         self.manifest.stage("inner", picks={str(k): v for k, v in picks.items()})
-        done = replace(done, records=records, picks=picks, selections=selections, outer=tuple(outer))
+        done = replace(
+            done, records=records, picks=picks, selections=selections, outer=tuple(outer)
+        )
         if self.last == "inner":
             return done
         self.manifest.stage("outer", weeks=int(sum(len(result.rows) for result in outer)))
@@ -294,8 +299,12 @@ class _Run:
         return structure, candidates
 
     def _pick(
-        self, plan: OuterPlan, records: Mapping[str, list[UnitRecord]],
-        candidates: Mapping[str, Mapping[str, Any]], fold: Path, selections: dict[int, Selection],
+        self,
+        plan: OuterPlan,
+        records: Mapping[str, list[UnitRecord]],
+        candidates: Mapping[str, Mapping[str, Any]],
+        fold: Path,
+        selections: dict[int, Selection],
     ) -> str:
         scores = {
             candidate: aggregate_score([unit.score for unit in units], self.config)
@@ -317,35 +326,54 @@ class _Run:
         return list(candidates)[selection.pick]
 
     def _write_best(
-        self, folder: Path, candidate: str, candidates: Mapping[str, Mapping[str, Any]],
+        self,
+        folder: Path,
+        candidate: str,
+        candidates: Mapping[str, Mapping[str, Any]],
         prebuilt: Mapping[str, Any] | None,
     ) -> None:
         write_json(
             folder / "best_config.json",
-            {"candidate": candidate, "values": candidates[candidate],
-             **fit_config(self.config, candidates[candidate], prebuilt)},
+            {
+                "candidate": candidate,
+                "values": candidates[candidate],
+                **fit_config(self.config, candidates[candidate], prebuilt),
+            },
         )
 
     def _outer(
-        self, plan: OuterPlan, candidate: str, candidates: Mapping[str, Mapping[str, Any]],
-        hooks: Hooks, prebuilt: Mapping[str, Any] | None,
+        self,
+        plan: OuterPlan,
+        candidate: str,
+        candidates: Mapping[str, Mapping[str, Any]],
+        hooks: Hooks,
+        prebuilt: Mapping[str, Any] | None,
     ) -> OuterResult:
         folder = self.folder / "outer" / f"outer_{plan.group}"
         key = content_key(
-            {"data": self.digest, "fold": plan.fold.to_dict(), "candidate": candidate,
-             "values": candidates[candidate], "prebuilt": prebuilt,
-             "config": outer_sections(self.config)}
+            {
+                "data": self.digest,
+                "fold": plan.fold.to_dict(),
+                "candidate": candidate,
+                "values": candidates[candidate],
+                "prebuilt": prebuilt,
+                "config": outer_sections(self.config),
+            }
         )
         stored = load_outer(folder, key)
         if stored is not None:
             return stored
         frozen = fit_fold_preprocessing(self.dataset, plan, self.config)
-        write_json(
-            self.folder / "preprocessing" / f"outer_{plan.group}.json", frozen.to_dict()
-        )
+        write_json(self.folder / "preprocessing" / f"outer_{plan.group}.json", frozen.to_dict())
         result = evaluate_outer_walk_forward(
-            self.dataset, plan, candidate, candidates[candidate], self.config, hooks,
-            prebuilt=prebuilt, reporter=self.say,
+            self.dataset,
+            plan,
+            candidate,
+            candidates[candidate],
+            self.config,
+            hooks,
+            prebuilt=prebuilt,
+            reporter=self.say,
         )
         save_outer(result, self.dataset, folder, key)
         return result
@@ -362,14 +390,10 @@ class _Run:
             write_json(self.folder / "outer" / "metrics.json", overall.metrics())
             write_json(self.folder / "outer" / "selection.json", overall.to_dict())
             self._write_best(self.folder / "outer", best, done.candidates, prebuilt)
-        shape = self.dataset.X.shape[1:]
-        sizes = candidate_sizes(done.candidates, self.config, (shape[0], shape[1]))
         summary = summarise(done, score_table(scores), overall, self.config)
         write_json(self.folder / "cv" / "summary.json", summary)
         done = replace(done, scores=scores, summary=summary)
-        report = write_run_report(done, overall, sizes, self.config)
+        report = write_run_report(done, overall, self.config)
         self.manifest.stage("results", report=report.name)
         self.say.say(f"Report: {report}")
         return done
-
-

@@ -198,6 +198,9 @@ def _plan(fold: Fold, groups: list[tuple[int, int]], config: SimulationConfig) -
         max_inner_combos=cv.max_inner_combos,
     )
     return OuterPlan(
-        group=group, fold=fold, inner=tuple(inner),
-        earlier=tuple((int(start), int(stop)) for start, stop in earlier), known=int(known),
+        group=group,
+        fold=fold,
+        inner=tuple(inner),
+        earlier=tuple((int(start), int(stop)) for start, stop in earlier),
+        known=int(known),
     )

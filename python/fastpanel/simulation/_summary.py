@@ -22,7 +22,9 @@ def pnl_report(result: SimulationResult) -> SharpeReport:
 
 
 def summarise(
-    result: SimulationResult, table: list[dict[str, Any]], overall: Selection | None,
+    result: SimulationResult,
+    table: list[dict[str, Any]],
+    overall: Selection | None,
     config: SimulationConfig,
 ) -> dict[str, Any]:
     """Content of ``cv/summary.json``."""

@@ -85,8 +85,11 @@ def _strata(specs: tuple[ParameterSpec, ...]) -> list[dict[str, Any]]:
 
 def _drop_inactive(discrete: list[ParameterSpec], chosen: dict[str, Any]) -> dict[str, Any]:
     while True:
-        kept = {spec.path: chosen[spec.path] for spec in discrete
-                if spec.path in chosen and spec.active(chosen)}
+        kept = {
+            spec.path: chosen[spec.path]
+            for spec in discrete
+            if spec.path in chosen and spec.active(chosen)
+        }
         if kept == chosen:
             return kept
         chosen = kept

@@ -90,7 +90,7 @@ class ParameterSpec(StrictModel):
         else:
             value = low + u * (high - low)
         if self.type == "int":
-            return min(int(math.floor(value)), int(high) - 1)
+            return min(math.floor(value), int(high) - 1)
         return min(max(value, low), high)
 
     def active(self, chosen: Mapping[str, Any]) -> bool:
@@ -115,8 +115,10 @@ class _Space(StrictModel):
         for spec in self.space:
             for path in spec.when or {}:
                 if path not in discrete or path == spec.path:
-                    raise ValueError(f"{spec.path}: when names '{path}', which is not another "
-                                     "categorical or bool parameter of the space")
+                    raise ValueError(
+                        f"{spec.path}: when names '{path}', which is not another "
+                        "categorical or bool parameter of the space"
+                    )
         return self
 
 

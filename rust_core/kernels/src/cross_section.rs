@@ -1,1 +1,292 @@
-//! Kernels of this family.
+//! Statistics across one row: contiguous rows of `width` values, NaN is missing.
+
+use crate::exec::SharedOut;
+use crate::order;
+use crate::simd::{self, Kernel, LANES, Simd};
+use crate::{Exec, Level};
+
+/// Rows of a task.
+const ROWS_OF_A_TASK: usize = 64;
+
+/// `(average rank - 0.5) / n` of every value among the `n` values of its row.
+pub fn rank(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
+    each_eight(exec, x, width, out, width, |level, values, out, scratch| {
+        simd::run(level, Rank { values, width, out, scratch });
+    });
+}
+
+/// Every value less the mean of its row.
+pub fn demean(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
+    each_row(exec, x, width, out, |level, row, out| {
+        simd::run(level, Standardise { row, out, scale: false });
+    });
+}
+
+/// [`demean`] over the standard deviation of the row with one degree of freedom taken off.
+///
+/// A constant row has no scale: NaN.
+pub fn zscore(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
+    each_row(exec, x, width, out, |level, row, out| {
+        simd::run(level, Standardise { row, out, scale: true });
+    });
+}
+
+/// Median distance from the median of the row, unscaled; one value per row.
+pub fn mad_dispersion(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
+    each_eight(exec, x, width, out, 1, |level, values, out, scratch| {
+        simd::run(level, Dispersion { values, width, out, sorted: &mut scratch.sorted });
+    });
+}
+
+/// What a thread needs to sort eight rows side by side.
+struct Scratch {
+    sorted: order::Lanes,
+    tied: Vec<(f64, usize)>,
+}
+
+/// Call `task` with every eight rows and their outputs, `stride` per row.
+fn each_eight<F>(exec: Exec, x: &[f64], width: usize, out: &mut [f64], stride: usize, task: F)
+where
+    F: Fn(Level, &[f64], &mut [f64], &mut Scratch) + Sync,
+{
+    if width == 0 {
+        out.fill(f64::NAN);
+        return;
+    }
+    let rows = x.len() / width;
+    assert_eq!(x.len(), rows * width, "values do not fill the rows");
+    assert_eq!(out.len(), rows * stride, "output does not fit the rows");
+    let shared = SharedOut::new(out);
+    let exec = exec.for_work(x.len() * 4);
+    let scratch = || Scratch { sorted: order::Lanes::new(width), tied: Vec::new() };
+    exec.for_each_with(rows.div_ceil(LANES), scratch, |scratch, eight| {
+        let top = eight * LANES;
+        let count = LANES.min(rows - top);
+        // SAFETY: every row belongs to one task.
+        let out = unsafe { shared.slice(top * stride, count * stride) };
+        task(exec.level(), &x[top * width..][..count * width], out, scratch);
+    });
+}
+
+/// Put up to eight rows side by side, value `c` of row `l` in row `c`, lane `l`, `missing` where
+/// there is none; returns the number of values of each.
+#[inline(always)]
+fn side_by_side<S: Simd>(
+    values: &[f64],
+    width: usize,
+    missing: f64,
+    sorted: &mut [f64],
+) -> [f64; LANES] {
+    let missing = S::splat(missing);
+    let mut counts = S::splat(0.0);
+    for c in (0..sorted.len() / LANES).step_by(LANES) {
+        let lanes = LANES.min(width.saturating_sub(c));
+        let mut block = [S::splat(f64::NAN); LANES];
+        for (row, vector) in values.chunks_exact(width).zip(&mut block) {
+            // SAFETY: `lanes` values follow `c` in the row.
+            *vector = unsafe { S::load_n(row.as_ptr().add(c.min(width)), lanes, f64::NAN) };
+        }
+        for (i, v) in S::transpose(block).into_iter().enumerate() {
+            let ok = S::valid(v);
+            counts = S::add(counts, S::keep(ok, S::splat(1.0)));
+            // SAFETY: the buffer has a multiple of eight rows.
+            unsafe {
+                S::store(sorted.as_mut_ptr().add((c + i) * LANES), S::select(ok, v, missing))
+            };
+        }
+    }
+    S::to_array(counts)
+}
+
+struct Dispersion<'a> {
+    values: &'a [f64],
+    width: usize,
+    out: &'a mut [f64],
+    sorted: &'a mut order::Lanes,
+}
+
+impl Kernel for Dispersion<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let sorted = self.sorted.values_mut();
+        let counts = side_by_side::<S>(self.values, self.width, f64::INFINITY, sorted);
+        let counts = S::from_array(counts);
+        order::sort::<S>(sorted);
+        let median = order::median::<S>(sorted, counts);
+        let mad = order::mad::<S>(sorted, counts, median);
+        // An infinite median has no distances: inf - inf makes the result NaN.
+        let mad = S::add(mad, S::sub(median, median));
+        self.out.copy_from_slice(&S::to_array(mad)[..self.out.len()]);
+    }
+}
+
+/// Sorts values whose lowest mantissa bits hold their place; where what is left of two neighbours
+/// agrees, their true values decide.
+struct Rank<'a> {
+    values: &'a [f64],
+    width: usize,
+    out: &'a mut [f64],
+    scratch: &'a mut Scratch,
+}
+
+impl Kernel for Rank<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let Scratch { sorted, tied } = self.scratch;
+        let sorted = sorted.values_mut();
+        let counts = side_by_side::<S>(self.values, self.width, f64::NAN, sorted);
+        let places = self.width.next_power_of_two() as u64 - 1;
+        for (place, row) in sorted.chunks_exact_mut(LANES).enumerate() {
+            for v in row {
+                *v = key(*v, places, place as u64);
+            }
+        }
+        order::sort::<S>(sorted);
+        let rows = self.values.chunks_exact(self.width);
+        for (l, (values, out)) in rows.zip(self.out.chunks_exact_mut(self.width)).enumerate() {
+            let n = counts[l] as usize;
+            let lane = Lane { keys: sorted, l, n, places, values };
+            if n < self.width {
+                out.fill(f64::NAN);
+            }
+            lane.ranks(tied, out);
+        }
+    }
+}
+
+/// `v` with its place in the lowest bits; `+inf`, beyond all keys, if it is missing.
+#[inline(always)]
+fn key(v: f64, places: u64, place: u64) -> f64 {
+    let finite = (v + 0.0).clamp(f64::MIN, f64::MAX); // one zero, and no bit of an infinity to set
+    let marked = f64::from_bits(finite.to_bits() & !places | place);
+    if v.is_nan() { f64::INFINITY } else { marked }
+}
+
+/// The sorted keys of one row.
+struct Lane<'a> {
+    keys: &'a [f64],
+    l: usize,
+    n: usize,
+    places: u64,
+    values: &'a [f64],
+}
+
+impl Lane<'_> {
+    #[inline(always)]
+    fn bits(&self, i: usize) -> u64 {
+        self.keys[i * LANES + self.l].to_bits()
+    }
+
+    #[inline(always)]
+    fn place(&self, i: usize) -> usize {
+        (self.bits(i) & self.places) as usize
+    }
+
+    /// Do the sorted keys `i` and `i + 1` agree but for their places?
+    #[inline(always)]
+    fn agree(&self, i: usize) -> bool {
+        (self.bits(i) ^ self.bits(i + 1)) & !self.places == 0
+    }
+
+    #[inline(always)]
+    fn ranks(&self, tied: &mut Vec<(f64, usize)>, out: &mut [f64]) {
+        let n = self.n as f64;
+        let mut from = 0;
+        while from < self.n {
+            let mut end = from + 1;
+            while end < self.n && self.agree(end - 1) {
+                end += 1;
+            }
+            if end == from + 1 {
+                out[self.place(from)] = (from as f64 + 0.5) / n;
+            } else {
+                tied.clear();
+                tied.extend((from..end).map(|i| (self.values[self.place(i)], self.place(i))));
+                tied.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+                let mut below = from;
+                for equal in tied.chunk_by(|a, b| a.0 == b.0) {
+                    let upto = below + equal.len();
+                    let share = 0.5 * (below + upto) as f64 / n;
+                    equal.iter().for_each(|&(_, place)| out[place] = share);
+                    below = upto;
+                }
+            }
+            from = end;
+        }
+    }
+}
+
+/// Call `task` with every row and its outputs.
+fn each_row<F>(exec: Exec, x: &[f64], width: usize, out: &mut [f64], task: F)
+where
+    F: Fn(Level, &[f64], &mut [f64]) + Sync,
+{
+    if width == 0 {
+        return;
+    }
+    let rows = x.len() / width;
+    assert_eq!(x.len(), rows * width, "values do not fill the rows");
+    assert_eq!(out.len(), x.len(), "output does not fit the rows");
+    let shared = SharedOut::new(out);
+    let exec = exec.for_work(x.len());
+    exec.for_each(rows.div_ceil(ROWS_OF_A_TASK), |chunk| {
+        let top = chunk * ROWS_OF_A_TASK;
+        for t in top..(top + ROWS_OF_A_TASK).min(rows) {
+            // SAFETY: every row belongs to one task.
+            let out = unsafe { shared.slice(t * width, width) };
+            task(exec.level(), &x[t * width..][..width], out);
+        }
+    });
+}
+
+struct Standardise<'a> {
+    row: &'a [f64],
+    out: &'a mut [f64],
+    scale: bool,
+}
+
+impl Kernel for Standardise<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        // About the first value, so that a constant row is exactly its mean.
+        let anchor = self.row.iter().copied().find(|v| !v.is_nan()).unwrap_or(f64::NAN);
+        let anchor = S::splat(anchor);
+        let (mut n, mut sum) = (S::splat(0.0), S::splat(0.0));
+        each_vector::<S>(self.row, |_, _, v| {
+            let ok = S::valid(v);
+            n = S::add(n, S::keep(ok, S::splat(1.0)));
+            sum = S::add(sum, S::keep(ok, S::sub(v, anchor)));
+        });
+        let n = S::sum(n);
+        let mean = S::splat(S::sum(sum) / n);
+        let mut scale = S::splat(1.0);
+        if self.scale {
+            let mut square = S::splat(0.0);
+            each_vector::<S>(self.row, |_, _, v| {
+                let d = S::sub(S::sub(v, anchor), mean);
+                let d = S::keep(S::valid(v), d);
+                square = S::fma(d, d, square);
+            });
+            let variance = S::sum(square) / (n - 1.0);
+            scale = S::splat(if variance > 0.0 { variance.sqrt() } else { f64::NAN });
+        }
+        each_vector::<S>(self.row, |c, lanes, v| {
+            let d = S::sub(S::sub(v, anchor), mean);
+            // SAFETY: the output row is as long as the input row.
+            unsafe { S::store_n(self.out.as_mut_ptr().add(c), lanes, S::div(d, scale)) };
+        });
+    }
+}
+
+/// Call `with(first column, lanes, values)` along a row; NaN fills the last vector.
+#[inline(always)]
+fn each_vector<S: Simd>(row: &[f64], mut with: impl FnMut(usize, usize, S::F)) {
+    for c in (0..row.len()).step_by(LANES) {
+        let lanes = LANES.min(row.len() - c);
+        // SAFETY: `c + lanes` lies in the row.
+        with(c, lanes, unsafe { S::load_n(row.as_ptr().add(c), lanes, f64::NAN) });
+    }
+}

@@ -126,9 +126,7 @@ impl<S: Simd> Net<S> {
     #[inline(always)]
     fn sort_block(&self, from: usize) {
         let mut v = self.load_every::<BLOCK, false>(from, 1);
-        for (low, high) in GREEN {
-            exchange::<S, BLOCK>(&mut v, low, high);
-        }
+        sort_registers::<S>(&mut v);
         self.store_every::<BLOCK, false>(from, 1, &v);
     }
 
@@ -226,20 +224,24 @@ fn clean_registers<S: Simd, const R: usize>(v: &mut [S::F; R]) {
     }
 }
 
-/// Green's sorting network for sixteen values.
+/// Sort sixteen vectors with Green's network. Written out, so that all of them stay in registers.
+#[inline(always)]
 #[rustfmt::skip]
-const GREEN: [(usize, usize); 60] = [
-    (0, 1), (2, 3), (4, 5), (6, 7), (8, 9), (10, 11), (12, 13), (14, 15),
-    (0, 2), (4, 6), (8, 10), (12, 14), (1, 3), (5, 7), (9, 11), (13, 15),
-    (0, 4), (8, 12), (1, 5), (9, 13), (2, 6), (10, 14), (3, 7), (11, 15),
-    (0, 8), (1, 9), (2, 10), (3, 11), (4, 12), (5, 13), (6, 14), (7, 15),
-    (5, 10), (6, 9), (3, 12), (13, 14), (4, 8), (7, 11), (1, 2),
-    (1, 4), (7, 13), (2, 8), (11, 14),
-    (2, 4), (5, 6), (9, 10), (11, 13), (3, 8), (7, 12),
-    (6, 8), (10, 12), (3, 5), (7, 9),
-    (3, 4), (5, 6), (7, 8), (9, 10), (11, 12),
-    (6, 7), (8, 9),
-];
+fn sort_registers<S: Simd>(v: &mut [S::F; BLOCK]) {
+    macro_rules! exchanges {
+        ($($low:literal $high:literal),*) => { $(exchange::<S, BLOCK>(v, $low, $high);)* };
+    }
+    exchanges!(0 1, 2 3, 4 5, 6 7, 8 9, 10 11, 12 13, 14 15);
+    exchanges!(0 2, 4 6, 8 10, 12 14, 1 3, 5 7, 9 11, 13 15);
+    exchanges!(0 4, 8 12, 1 5, 9 13, 2 6, 10 14, 3 7, 11 15);
+    exchanges!(0 8, 1 9, 2 10, 3 11, 4 12, 5 13, 6 14, 7 15);
+    exchanges!(5 10, 6 9, 3 12, 13 14, 4 8, 7 11, 1 2);
+    exchanges!(1 4, 7 13, 2 8, 11 14);
+    exchanges!(2 4, 5 6, 9 10, 11 13, 3 8, 7 12);
+    exchanges!(6 8, 10 12, 3 5, 7 9);
+    exchanges!(3 4, 5 6, 7 8, 9 10, 11 12);
+    exchanges!(6 7, 8 9);
+}
 
 /// Row `i[l]` of lane `l`; a negative index reads row 0.
 #[inline(always)]

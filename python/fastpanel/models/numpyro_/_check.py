@@ -24,9 +24,7 @@ def parameter_shapes(plan: Plan, data: Data, hyper: Hyper) -> dict[str, tuple[in
     """
     jax.eval_shape(lambda d, h: _check_sites(plan, d, h), data, hyper)
     shapes = _shapes(plan, data, hyper)
-    longer = data._replace(
-        **{name: _one_more_row(getattr(data, name)) for name in ("X", "y", "M")}
-    )
+    longer = data._replace(**{name: _one_more_row(getattr(data, name)) for name in ("X", "y", "M")})
     _sites.check_fixed_shapes(shapes, _shapes(plan, longer, hyper))
     return shapes
 

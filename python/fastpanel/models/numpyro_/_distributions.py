@@ -15,7 +15,7 @@ from fastpanel.models._lowrank import quadratic
 _LOG_2PI = math.log(2.0 * math.pi)
 
 
-class FactorNormal(Distribution):
+class FactorNormal(Distribution):  # type: ignore[misc]
     """``N(loc_t, B B' + diag(sigma^2))`` over assets, masked entries left out exactly.
 
     ``loc [T, A]``, ``loadings [A, K]`` or None, ``sigma [A]``, ``observed``
@@ -24,7 +24,7 @@ class FactorNormal(Distribution):
 
     support = constraints.real_vector
     reparametrized_params = ("loc", "loadings", "sigma")
-    pytree_data_fields = ("loc", "loadings", "sigma", "observed")
+    pytree_data_fields: tuple[str, ...] = ("loc", "loadings", "sigma", "observed")
 
     def __init__(
         self,

@@ -47,10 +47,8 @@ class Plan:
         return model, build_guide(self.guide_factory, self.guide_name, params, model)
 
     def for_prediction(self) -> Plan:
-        """The same model and guide without what only training reads."""
-        return replace(
-            self, particles=1, loss="", clipped=False, window_len=None, losses_len=0
-        )
+        """Return the same model and guide without what only training reads."""
+        return replace(self, particles=1, loss="", clipped=False, window_len=None, losses_len=0)
 
 
 @dataclass(frozen=True)

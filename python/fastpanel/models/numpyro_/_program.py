@@ -49,6 +49,17 @@ class Hyper(NamedTuple):
     warm_mask: dict[str, Any]
 
 
+class Drawing(NamedTuple):
+    """One prediction's inputs."""
+
+    X: Any
+    params: Any
+    model_floats: tuple[Any, ...]
+    guide_floats: tuple[Any, ...]
+    key: Any
+    count: Any
+
+
 class Likelihood(Messenger):  # type: ignore[misc]
     """Scale the observed sites and leave masked entries of ``obs`` out.
 
@@ -107,7 +118,8 @@ def fit_one(plan: Plan, data: Data, hyper: Hyper, n_max: Any) -> tuple[Any, Any,
     def objective(free: dict[str, Any], step: Any) -> Any:
         params = {name: transforms[name](value) for name, value in free.items()}
         group = step % data.n_groups
-        return _step_loss(plan, model, guide, data, params, group, jax.random.fold_in(key, step))
+        loss = _loss_function(plan, model, guide, params, data.n_obs)
+        return _step_loss(plan, loss, data, group, jax.random.fold_in(key, step))
 
     def update(step: Any, carry: Any) -> Any:
         free, first, second, losses, failed = carry
@@ -118,7 +130,7 @@ def fit_one(plan: Plan, data: Data, hyper: Hyper, n_max: Any) -> tuple[Any, Any,
         active = (step < hyper.n_steps) & (failed < 0)
         failed = jnp.where(active & ~finite, step, failed)
         keep = active & finite
-        moved = _adam(plan, hyper, step, free, first, second, gradient)
+        moved = _adam(plan, hyper, step, (free, first, second), gradient)
         free, first, second = jax.tree.map(
             lambda new, old: jnp.where(keep, new, old), moved, (free, first, second)
         )
@@ -131,15 +143,14 @@ def fit_one(plan: Plan, data: Data, hyper: Hyper, n_max: Any) -> tuple[Any, Any,
     return {name: transforms[name](value) for name, value in free.items()}, losses, failed
 
 
-def predict_one(
-    plan: Plan, X: Any, params: Any, floats: Any, key: Any, draws: Any, count: Any
-) -> tuple[Any, Any]:
+def predict_one(plan: Plan, inputs: Drawing, draws: Any) -> tuple[Any, Any]:
     """Draws ``[D, T, A]`` with the given numbers, and their mean ``[T, A]`` over ``draws < count``.
 
     The mean is that of the observation distribution where it has one, which
     leaves out its sampling noise.
     """
-    model, guide = plan.build(*floats)
+    model, guide = plan.build(inputs.model_floats, inputs.guide_floats)
+    X, params, key = inputs.X, inputs.params, inputs.key
     unseen = ModelBatch(X)
     # automatic guides read the model's latent sites from a batch with targets
     seen = ModelBatch(X, jnp.zeros(X.shape[:2], X.dtype), jnp.zeros(X.shape[:2], bool))
@@ -154,20 +165,23 @@ def predict_one(
         return site["value"], _mean_of(site)
 
     values, means = jax.vmap(draw)(draws)
-    valid = draws < count
+    valid = draws < inputs.count
     total = jnp.where(valid[:, None, None], means, 0.0).sum(0)
     return values, total / valid.sum()
 
 
-def _step_loss(
-    plan: Plan, model: Any, guide: Any, data: Data, params: Any, group: Any, key: Any
-) -> Any:
+def _loss_function(plan: Plan, model: Any, guide: Any, params: Any, n_obs: Any) -> Any:
+    """``(key, batch, likelihood scale) -> negative ELBO per observed entry``."""
     family = TraceMeanField_ELBO if plan.loss == "TraceMeanField_ELBO" else Trace_ELBO
     elbo = family(num_particles=plan.particles)
 
     def loss(key: Any, batch: ModelBatch, scale: Any) -> Any:
-        return elbo.loss(key, params, Likelihood(model, scale, batch.M), guide, batch) / data.n_obs
+        return elbo.loss(key, params, Likelihood(model, scale, batch.M), guide, batch) / n_obs
 
+    return loss
+
+
+def _step_loss(plan: Plan, loss: Any, data: Data, group: Any, key: Any) -> Any:
     if plan.window_len is None:
         return loss(key, ModelBatch(data.X, data.y, data.M), 1.0)
 
@@ -189,8 +203,9 @@ def _step_loss(
 
 
 def _adam(
-    plan: Plan, hyper: Hyper, step: Any, free: Any, first: Any, second: Any, gradient: Any
+    plan: Plan, hyper: Hyper, step: Any, state: tuple[Any, Any, Any], gradient: Any
 ) -> tuple[Any, Any, Any]:
+    free, first, second = state
     time = step + 1.0
     rate = hyper.learning_rate
     if plan.clipped:

@@ -15,7 +15,9 @@ from fastpanel.models._factor import Latent
 def sample_prior(latents: Iterable[Latent]) -> dict[str, Any]:
     """Sample every latent site from its prior."""
     return {
-        latent.name: numpyro.sample(latent.name, normal_site(latent, latent_loc(latent), latent.scale))
+        latent.name: numpyro.sample(
+            latent.name, normal_site(latent, latent_loc(latent), latent.scale)
+        )
         for latent in latents
     }
 
@@ -23,9 +25,9 @@ def sample_prior(latents: Iterable[Latent]) -> dict[str, Any]:
 def normal_site(latent: Latent, loc: Any, scale: Any) -> Any:
     """Independent normal (log-normal where positive) over the site's shape."""
     family = dist.LogNormal if latent.positive else dist.Normal
-    return family(jnp.broadcast_to(loc, latent.shape), jnp.broadcast_to(scale, latent.shape)).to_event(
-        len(latent.shape)
-    )
+    return family(
+        jnp.broadcast_to(loc, latent.shape), jnp.broadcast_to(scale, latent.shape)
+    ).to_event(len(latent.shape))
 
 
 def latent_loc(latent: Latent) -> Any:

@@ -26,6 +26,7 @@ class FactorGuideV1:
         self.model = model
 
     def __call__(self, batch: ModelBatch) -> None:
+        """Sample every latent site of the model."""
         _, n_assets, n_features = batch.X.shape
         for latent in self.model.latents(n_assets, n_features):
             start = latent_loc(latent) if latent.init_loc is None else latent.init_loc

@@ -30,6 +30,7 @@ class FactorModelV1:
         return _factor.latents(self.params, n_assets, n_features)
 
     def __call__(self, batch: ModelBatch) -> None:
+        """Run the model on one batch."""
         n_rows, n_assets, n_features = batch.X.shape
         site = sample_prior(self.latents(n_assets, n_features))
         loc = site["alpha"] + batch.X @ site["beta"]

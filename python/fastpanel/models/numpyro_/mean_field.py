@@ -21,7 +21,10 @@ class MeanField:
 
     def __init__(self, params: Mapping[str, Any], model: Any) -> None:
         init_scale = auto_settings(params)
-        self.guide = AutoNormal(model, init_loc_fn=init_to_median(num_samples=5), init_scale=init_scale)
+        self.guide = AutoNormal(
+            model, init_loc_fn=init_to_median(num_samples=5), init_scale=init_scale
+        )
 
     def __call__(self, batch: ModelBatch) -> Any:
+        """Sample every latent site of the model."""
         return self.guide(batch)

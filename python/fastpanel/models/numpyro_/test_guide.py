@@ -25,6 +25,7 @@ class TestGuide:
         self.init_scale = params.get("init_scale", 0.05)
 
     def __call__(self, batch: ModelBatch) -> None:
+        """Sample every latent site of the model."""
         n_features = batch.X.shape[-1]
         positive = constraints.greater_than(1e-3)
         loc = numpyro.param("weights_loc", jnp.zeros(n_features))
@@ -32,5 +33,7 @@ class TestGuide:
         scale = numpyro.param("weights_scale", start, constraint=positive)
         numpyro.sample("weights", dist.Normal(loc, scale).to_event(1))
         sigma_loc = numpyro.param("sigma_loc", jnp.zeros(()))
-        sigma_scale = numpyro.param("sigma_scale", jnp.full((), self.init_scale), constraint=positive)
+        sigma_scale = numpyro.param(
+            "sigma_scale", jnp.full((), self.init_scale), constraint=positive
+        )
         numpyro.sample("sigma", dist.LogNormal(sigma_loc, sigma_scale))

@@ -23,6 +23,7 @@ class TestModel:
         self.weight_scale = params.get("weight_scale", 0.1)
 
     def __call__(self, batch: ModelBatch) -> None:
+        """Run the model on one batch."""
         n_rows, n_assets, n_features = batch.X.shape
         weights = numpyro.sample(
             "weights", dist.Normal(jnp.zeros(n_features), self.weight_scale).to_event(1)

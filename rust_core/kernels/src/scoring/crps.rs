@@ -1,9 +1,9 @@
 //! Continuous ranked probability score by sorting, eight points at a time.
 
-use super::ensemble::{Ensemble, Fold, Group};
+use super::ensemble::{Ensemble, Group, Statistic, row};
 use crate::exec::{Exec, SharedOut};
-use crate::order::{self, Lanes};
-use crate::simd::{self, Kernel, LANES, Simd};
+use crate::order;
+use crate::simd::{LANES, Simd};
 
 /// `mean |x - y|` less half the mean pairwise distance, over all pairs or (`fair`) over the
 /// pairs of distinct members; NaN where the truth or a member is NaN.
@@ -16,83 +16,65 @@ use crate::simd::{self, Kernel, LANES, Simd};
 /// # Panics
 /// `truth` or `out` does not have one value per point, or members have more than one value.
 pub fn crps(ensemble: Ensemble, truth: &[f64], fair: bool, exec: Exec, out: &mut [f64]) {
-    assert_eq!(ensemble.dims(), 1, "the score is of scalars");
     assert_eq!(truth.len(), ensemble.points(), "one truth per point");
     assert_eq!(out.len(), ensemble.points(), "one score per point");
-    let out = SharedOut::new(out);
-    exec.for_work(ensemble.points() * ensemble.members()).for_each_with(
-        ensemble.groups(),
-        || Lanes::new(ensemble.members()),
-        |lanes, g| {
-            let group = ensemble.group(g);
-            let kernel = Score { ensemble, truth, fair, group, rows: lanes.values_mut() };
-            let scores = simd::run(exec.level(), kernel);
-            // SAFETY: groups are disjoint ranges of points.
-            unsafe { out.slice(group.first, group.lanes) }.copy_from_slice(&scores[..group.lanes]);
-        },
-    );
+    let exec = exec.for_work(ensemble.points() * ensemble.members());
+    ensemble.for_each_group(exec, Score { truth, fair, out: SharedOut::new(out) });
 }
 
+#[derive(Clone, Copy)]
 struct Score<'a> {
-    ensemble: Ensemble<'a>,
     truth: &'a [f64],
     fair: bool,
-    group: Group,
-    rows: &'a mut [f64],
+    out: SharedOut<'a>,
 }
 
-impl Kernel for Score<'_> {
-    type Output = [f64; LANES];
-
+impl Statistic for Score<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self) -> [f64; LANES] {
-        let members = self.ensemble.members();
-        let mut errors = Errors::<S> {
-            truth: self.group.load::<S>(self.truth),
-            total: S::splat(0.0),
-            rows: self.rows,
-        };
-        self.ensemble.fold::<S, _>(self.group, &mut errors);
-        let total = errors.total;
-        self.rows[members * LANES..].fill(f64::INFINITY);
-        order::sort::<S>(self.rows);
-        let m = members as f64;
-        let pairs = if self.fair { m * (m - 1.0) } else { m * m };
-        let spread = S::div(spread::<S>(self.rows, members), S::splat(pairs));
-        S::to_array(S::sub(S::div(total, S::splat(m)), spread))
+    fn of_group<S: Simd>(self, rows: &mut [f64], group: Group) {
+        let members = group.members as f64;
+        let total = errors::<S>(rows, group.members, group.load::<S>(self.truth));
+        order::sort::<S>(rows);
+        let pairs = if self.fair { members * (members - 1.0) } else { members * members };
+        let spread = S::div(spread::<S>(rows, group.members), S::splat(pairs));
+        let score = S::sub(S::div(total, S::splat(members)), spread);
+        // SAFETY: groups are disjoint ranges of points.
+        unsafe { group.store::<S>(self.out, 0, score) };
     }
 }
 
-/// Stores `x - y` and sums its absolute value.
-struct Errors<'a, S: Simd> {
-    truth: S::F,
-    total: S::F,
-    rows: &'a mut [f64],
-}
-
-impl<S: Simd> Fold<S> for Errors<'_, S> {
-    #[inline(always)]
-    fn member(&mut self, m: usize, x: S::F) {
-        let error = S::sub(x, self.truth);
-        self.total = S::add(self.total, S::abs(error));
-        let row = &mut self.rows[m * LANES..(m + 1) * LANES];
-        // SAFETY: the row has eight values.
-        unsafe { S::store(row.as_mut_ptr(), error) };
+/// Replace members by their distance to the truth, and sum its absolute value.
+#[inline(always)]
+fn errors<S: Simd>(rows: &mut [f64], members: usize, truth: S::F) -> S::F {
+    let mut total = S::splat(0.0);
+    for row in rows.chunks_exact_mut(LANES).take(members) {
+        // SAFETY: the chunk has eight values.
+        unsafe {
+            let error = S::sub(S::load(row.as_ptr()), truth);
+            total = S::add(total, S::abs(error));
+            S::store(row.as_mut_ptr(), error);
+        }
     }
+    total
 }
 
 /// `sum_{i < j} (z_j - z_i)` of the first `members` sorted rows.
 #[inline(always)]
 fn spread<S: Simd>(rows: &[f64], members: usize) -> S::F {
-    let row = |i: usize| -> S::F {
-        let row = &rows[i * LANES..(i + 1) * LANES];
-        // SAFETY: the row has eight values.
-        unsafe { S::load(row.as_ptr()) }
-    };
-    let mut sums = [S::splat(0.0); 2];
-    for i in 0..members / 2 {
-        let gap = S::sub(row(members - 1 - i), row(i));
-        sums[i % 2] = S::fma(gap, S::splat((members - 1 - 2 * i) as f64), sums[i % 2]);
+    let gap = |i: usize| S::sub(row::<S>(rows, members - 1 - i), row::<S>(rows, i));
+    let (mut even, mut odd) = (S::splat(0.0), S::splat(0.0));
+    let mut factor = S::splat(members as f64 - 1.0);
+    let two = S::splat(2.0);
+    let mut i = 0;
+    while i + 1 < members / 2 {
+        even = S::fma(gap(i), factor, even);
+        factor = S::sub(factor, two);
+        odd = S::fma(gap(i + 1), factor, odd);
+        factor = S::sub(factor, two);
+        i += 2;
     }
-    S::add(sums[0], sums[1])
+    if i < members / 2 {
+        even = S::fma(gap(i), factor, even);
+    }
+    S::add(even, odd)
 }

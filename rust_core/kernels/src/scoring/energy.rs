@@ -1,4 +1,4 @@
-//! Energy score by direct differences in register tiles.
+//! Energy score in register tiles, by inner products where they are accurate.
 
 use super::ensemble::Ensemble;
 use super::field::{Field, Order};
@@ -21,9 +21,8 @@ pub struct Energy<'a> {
 /// `mean |x - y|` less half the mean pairwise distance, Euclidean, one score per point; NaN
 /// where a value that counts is NaN, or where every dimension is left out.
 ///
-/// Distances come from differences, never from inner products, so nothing cancels. Pairs are
-/// visited once, in tiles of eight members by up to sixteen that live in registers; the scratch
-/// of a thread is one point. `O(members^2 dims)` per point.
+/// Pairs are visited once, in tiles of eight members by up to 24 that live in registers; the
+/// scratch of a thread is one point. `O(members^2 dims)` per point.
 ///
 /// # Panics
 /// A length does not fit the shape of `ensemble`.
@@ -71,14 +70,15 @@ impl Kernel for Score<'_> {
         if let Some(matrix) = transform {
             self.field.transform::<S>(matrix);
         }
-        let field = &*self.field;
-        if field.dims() == 0 {
+        if self.field.dims() == 0 {
             return f64::NAN;
         }
+        self.field.centre::<S>();
+        let field = &*self.field;
         let (total, squares) = weight_sums(field);
         let pairs = if fair { total * total - squares } else { total * total };
         let spread = if S::VECTORS >= 32 {
-            spread::<S, 8, 2>(field)
+            spread::<S, 8, 3>(field)
         } else if S::VECTORS >= 8 {
             spread::<S, 4, 1>(field)
         } else {
@@ -106,7 +106,7 @@ fn errors<S: Simd>(field: &Field) -> f64 {
             let d = S::sub(unsafe { S::load(vector.as_ptr()) }, S::splat(*y));
             squared = S::fma(d, d, squared);
         }
-        sum = S::fma(S::sqrt(squared), S::from_array(*field.weights(b)), sum);
+        sum = S::fma(S::root(squared), S::from_array(*field.weights(b)), sum);
     }
     S::sum(sum)
 }
@@ -118,25 +118,28 @@ fn spread<S: Simd, const ROWS: usize, const WIDE: usize>(field: &Field) -> f64 {
     const CACHE: usize = 256 * 1024;
     let blocks = field.blocks();
     let columns = (CACHE / (field.dims() * LANES * size_of::<f64>())).max(WIDE);
+    let mut products = Products::new(field.dims());
     let mut sum = S::splat(0.0);
     for from in (0..blocks).step_by(columns) {
         let to = (from + columns).min(blocks);
         for u in 0..to {
             let mut of_rows = S::splat(0.0);
             for first in (0..LANES).step_by(ROWS) {
-                let rows = Rows { block: field.run(u), weights: field.weights(u), first };
+                let rows = Rows { field, u, first };
                 let mut v = from.max(u + 1);
                 while v + WIDE <= to {
-                    of_rows = S::add(of_rows, rows.against::<S, ROWS, WIDE>(field, v));
+                    let part = products.or_differences::<S, ROWS, WIDE>(rows, v);
+                    of_rows = S::add(of_rows, part);
                     v += WIDE;
                 }
                 while v < to {
-                    of_rows = S::add(of_rows, rows.against::<S, ROWS, 1>(field, v));
+                    let part = products.or_differences::<S, ROWS, 1>(rows, v);
+                    of_rows = S::add(of_rows, part);
                     v += 1;
                 }
                 if u >= from {
                     // A block against itself meets every pair twice and itself at distance 0.
-                    let twice = rows.against::<S, ROWS, 1>(field, u);
+                    let twice = rows.total::<S, ROWS, 1>(u, rows.differences::<S, ROWS, 1>(u));
                     of_rows = S::fma(twice, S::splat(0.5), of_rows);
                 }
             }
@@ -146,54 +149,153 @@ fn spread<S: Simd, const ROWS: usize, const WIDE: usize>(field: &Field) -> f64 {
     S::sum(sum)
 }
 
-/// Members `first ..` of a block, the rows of a tile.
+/// Whether tiles are tried by inner products first.
+///
+/// `|x|^2 + |y|^2 - 2 x y` costs half the arithmetic of `|x - y|^2`, and about the mean of the
+/// members it loses nothing for points that are as far from each other as from the mean. A tile
+/// with a closer pair is done again by differences; where that happens often (few dimensions,
+/// one strong factor), differences are used at once.
+struct Products {
+    tiles: usize,
+    failed: usize,
+}
+
+impl Products {
+    fn new(dims: usize) -> Products {
+        const TOO_FEW: usize = 6;
+        Products { tiles: 0, failed: if dims < TOO_FEW { usize::MAX / 8 } else { 0 } }
+    }
+
+    #[inline(always)]
+    fn or_differences<S: Simd, const ROWS: usize, const WIDE: usize>(
+        &mut self,
+        rows: Rows,
+        v: usize,
+    ) -> S::F {
+        self.tiles += 1;
+        if 4 * self.failed <= self.tiles + 16 {
+            let (squared, safe) = rows.products::<S, ROWS, WIDE>(v);
+            if safe {
+                return rows.total::<S, ROWS, WIDE>(v, squared);
+            }
+            self.failed += 1;
+        }
+        rows.total::<S, ROWS, WIDE>(v, rows.differences::<S, ROWS, WIDE>(v))
+    }
+}
+
+/// Members `first ..` of block `u`, the rows of a tile; the columns are blocks `v ..`.
+#[derive(Clone, Copy)]
 struct Rows<'a> {
-    block: &'a [f64],
-    weights: &'a [f64; LANES],
+    field: &'a Field,
+    u: usize,
     first: usize,
 }
 
 impl Rows<'_> {
-    /// Weighted distances of `ROWS` rows to the members of blocks `v .. v + WIDE`, summed by lane.
+    /// Accumulate `step(sum, x, y)` over the dimensions, `x` of the columns and `y` of a row.
     #[inline(always)]
-    fn against<S: Simd, const ROWS: usize, const WIDE: usize>(
+    fn accumulate<S: Simd, A: Accumulate, const ROWS: usize, const WIDE: usize>(
         &self,
-        field: &Field,
         v: usize,
-    ) -> S::F {
-        let dims = field.dims();
-        let mut columns = [self.block.as_ptr(); WIDE];
+    ) -> [[S::F; WIDE]; ROWS] {
+        let (field, dims) = (self.field, self.field.dims());
+        let block = field.run(self.u);
+        assert!(block.len() == dims * LANES && self.first + ROWS <= LANES);
+        let mut columns = [block.as_ptr(); WIDE];
         for (h, column) in columns.iter_mut().enumerate() {
             let block = field.run(v + h);
             assert!(block.len() == dims * LANES);
             *column = block.as_ptr();
         }
-        assert!(self.block.len() == dims * LANES && self.first + ROWS <= LANES);
-        let mut squared = [[S::splat(0.0); WIDE]; ROWS];
+        let row = block[self.first..].as_ptr();
+        let mut sums = [[S::splat(0.0); WIDE]; ROWS];
         for d in 0..dims {
             let mut x = [S::splat(0.0); WIDE];
             for (x, column) in x.iter_mut().zip(columns) {
                 // SAFETY: a block has `dims` vectors of eight values.
                 *x = unsafe { S::load(column.add(d * LANES)) };
             }
-            for (r, squared) in squared.iter_mut().enumerate() {
+            for (r, sums) in sums.iter_mut().enumerate() {
                 // SAFETY: as above, and `first + r < 8`.
-                let y = S::splat(unsafe { *self.block.as_ptr().add(d * LANES + self.first + r) });
-                for (sum, x) in squared.iter_mut().zip(x) {
-                    let gap = S::sub(x, y);
-                    *sum = S::fma(gap, gap, *sum);
+                let y = S::splat(unsafe { *row.add(d * LANES + r) });
+                for (sum, x) in sums.iter_mut().zip(x) {
+                    *sum = A::step::<S>(*sum, x, y);
                 }
             }
         }
+        sums
+    }
+
+    /// Squared distances, by differences.
+    #[inline(always)]
+    fn differences<S: Simd, const ROWS: usize, const WIDE: usize>(
+        &self,
+        v: usize,
+    ) -> [[S::F; WIDE]; ROWS] {
+        self.accumulate::<S, SquaredDifference, ROWS, WIDE>(v)
+    }
+
+    /// Squared distances, by inner products, and whether all of them are accurate.
+    #[inline(always)]
+    fn products<S: Simd, const ROWS: usize, const WIDE: usize>(
+        &self,
+        v: usize,
+    ) -> ([[S::F; WIDE]; ROWS], bool) {
+        /// Share of the squared norms that a squared distance may fall to.
+        const CLOSE: f64 = 1.0 / 4096.0;
+        let mut squared = self.accumulate::<S, Product, ROWS, WIDE>(v);
+        let mut close = S::from_bits(0);
+        for (r, squared) in squared.iter_mut().enumerate() {
+            let of_row = S::splat(self.field.norms(self.u)[self.first + r]);
+            for (h, squared) in squared.iter_mut().enumerate() {
+                let norms = S::add(of_row, S::from_array(*self.field.norms(v + h)));
+                *squared = S::fnma(*squared, S::splat(2.0), norms);
+                close = S::or(close, S::lt(*squared, S::mul(norms, S::splat(CLOSE))));
+            }
+        }
+        (squared, S::bits(close) == 0)
+    }
+
+    /// Weighted distances from their squares, summed by lane.
+    #[inline(always)]
+    fn total<S: Simd, const ROWS: usize, const WIDE: usize>(
+        &self,
+        v: usize,
+        squared: [[S::F; WIDE]; ROWS],
+    ) -> S::F {
+        let weights = self.field.weights(self.u);
         let mut total = S::splat(0.0);
         for (r, squared) in squared.into_iter().enumerate() {
             let mut of_row = S::splat(0.0);
             for (h, squared) in squared.into_iter().enumerate() {
-                let weights = S::from_array(*field.weights(v + h));
-                of_row = S::fma(S::sqrt(squared), weights, of_row);
+                let of_columns = S::from_array(*self.field.weights(v + h));
+                of_row = S::fma(S::root(squared), of_columns, of_row);
             }
-            total = S::fma(of_row, S::splat(self.weights[self.first + r]), total);
+            total = S::fma(of_row, S::splat(weights[self.first + r]), total);
         }
         total
+    }
+}
+
+/// One step of a sum over dimensions.
+trait Accumulate {
+    fn step<S: Simd>(sum: S::F, x: S::F, y: S::F) -> S::F;
+}
+
+struct SquaredDifference;
+impl Accumulate for SquaredDifference {
+    #[inline(always)]
+    fn step<S: Simd>(sum: S::F, x: S::F, y: S::F) -> S::F {
+        let gap = S::sub(x, y);
+        S::fma(gap, gap, sum)
+    }
+}
+
+struct Product;
+impl Accumulate for Product {
+    #[inline(always)]
+    fn step<S: Simd>(sum: S::F, x: S::F, y: S::F) -> S::F {
+        S::fma(x, y, sum)
     }
 }

@@ -21,6 +21,7 @@ pub(super) struct Field {
     order: Order,
     values: Lanes,
     weights: Lanes,
+    norms: Lanes,
     truth: Vec<f64>,
     dims: Vec<usize>,
     blocks: usize,
@@ -34,6 +35,7 @@ impl Field {
             order,
             values: Lanes::new(blocks * ensemble.dims()),
             weights: Lanes::new(blocks),
+            norms: Lanes::new(blocks),
             truth: vec![0.0; ensemble.dims()],
             dims: (0..ensemble.dims()).collect(),
             blocks,
@@ -63,6 +65,13 @@ impl Field {
     pub fn weights(&self, b: usize) -> &[f64; LANES] {
         let from = b * LANES;
         self.weights.values()[from..from + LANES].try_into().expect("eight values")
+    }
+
+    /// The squared norms of the members of block `b`, after [`Field::centre`].
+    #[inline(always)]
+    pub fn norms(&self, b: usize) -> &[f64; LANES] {
+        let from = b * LANES;
+        self.norms.values()[from..from + LANES].try_into().expect("eight values")
     }
 
     #[inline(always)]
@@ -175,6 +184,49 @@ impl Field {
                 transform_rows::<S, 1>(block, matrix, k, dims);
             }
         }
+    }
+}
+
+impl Field {
+    /// Move the origin to the mean of the members and take their squared norms.
+    #[inline(always)]
+    pub fn centre<S: Simd>(&mut self) {
+        assert!(self.order == Order::MembersFirst);
+        let dims = self.dims.len();
+        let share = 1.0 / (self.blocks * LANES) as f64;
+        for k in 0..dims {
+            let mut sum = S::splat(0.0);
+            for b in 0..self.blocks {
+                sum = S::add(sum, self.vector::<S>(k, b));
+            }
+            let mean = S::sum(sum) * share;
+            self.truth[k] -= mean;
+            for b in 0..self.blocks {
+                let moved = S::sub(self.vector::<S>(k, b), S::splat(mean));
+                let at = self.row(k, b) * LANES;
+                let to = &mut self.values.values_mut()[at..at + LANES];
+                // SAFETY: eight values are writable.
+                unsafe { S::store(to.as_mut_ptr(), moved) };
+            }
+        }
+        for b in 0..self.blocks {
+            let mut norm = S::splat(0.0);
+            for k in 0..dims {
+                let x = self.vector::<S>(k, b);
+                norm = S::fma(x, x, norm);
+            }
+            let to = &mut self.norms.values_mut()[b * LANES..(b + 1) * LANES];
+            // SAFETY: eight values are writable.
+            unsafe { S::store(to.as_mut_ptr(), norm) };
+        }
+    }
+
+    #[inline(always)]
+    fn vector<S: Simd>(&self, d: usize, b: usize) -> S::F {
+        let at = self.row(d, b) * LANES;
+        let from = &self.values.values()[at..at + LANES];
+        // SAFETY: eight values are readable.
+        unsafe { S::load(from.as_ptr()) }
     }
 }
 

@@ -149,7 +149,7 @@ struct Root;
 impl Raise for Root {
     #[inline(always)]
     fn lanes<S: Simd>(self, gap: S::F) -> S::F {
-        S::sqrt(S::abs(gap))
+        S::root(S::abs(gap))
     }
 }
 

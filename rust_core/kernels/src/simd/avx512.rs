@@ -234,6 +234,21 @@ impl Simd for Avx512 {
     fn from_bits(bits: u8) -> Self::M {
         bits
     }
+    #[inline(always)]
+    fn root(a: Self::F) -> Self::F {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            // 14 bits, doubled twice (Goldschmidt): a tenth of the divider's time on some CPUs.
+            let positive = _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(a, _mm512_setzero_pd());
+            let half = _mm512_set1_pd(0.5);
+            let estimate = _mm512_maskz_rsqrt14_pd(positive, a);
+            let (root, inverse) = (_mm512_mul_pd(a, estimate), _mm512_mul_pd(estimate, half));
+            let error = _mm512_fnmadd_pd(root, inverse, half);
+            let root = _mm512_fmadd_pd(root, error, root);
+            let inverse = _mm512_fmadd_pd(inverse, error, inverse);
+            _mm512_fmadd_pd(_mm512_fnmadd_pd(root, root, a), inverse, root)
+        }
+    }
     const VECTORS: usize = 32;
     #[inline(always)]
     fn transpose(r: [Self::F; LANES]) -> [Self::F; LANES] {

@@ -170,6 +170,12 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// Convert; the values fit in 51 bits.
     fn to_float(a: Self::I) -> Self::F;
 
+    /// Square root, within 2 ulp of normal values, off the divider where the level can; NaN of NaN,
+    /// 0 of 0, NaN or infinity of infinity.
+    #[inline(always)]
+    fn root(a: Self::F) -> Self::F {
+        Self::sqrt(a)
+    }
     /// Vectors of eight `f64` that the registers hold; tiles are cut to it.
     const VECTORS: usize;
     /// Lane `l` of vector `i` becomes lane `i` of vector `l`.

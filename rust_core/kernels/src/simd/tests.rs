@@ -121,3 +121,34 @@ fn transpose_swaps_rows_and_lanes() {
         }
     }
 }
+
+struct Roots([f64; LANES]);
+impl Kernel for Roots {
+    type Output = [f64; LANES];
+    #[inline(always)]
+    fn run<S: Simd>(self) -> [f64; LANES] {
+        S::to_array(S::root(S::from_array(self.0)))
+    }
+}
+
+#[test]
+fn root_is_within_two_ulp_and_keeps_zero_and_nan() {
+    for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+        for i in 0..20_000 {
+            let scale = 10f64.powi(i % 600 - 300);
+            let x: [f64; LANES] =
+                std::array::from_fn(|l| (1.0 + f64::from(i * 8 + l as i32) / 7.0) * scale);
+            for (got, x) in run(level, Roots(x)).into_iter().zip(x) {
+                let ulp = f64::from_bits(x.sqrt().to_bits() + 1) - x.sqrt();
+                assert!((got - x.sqrt()).abs() <= 2.0 * ulp, "{level:?} root of {x:e}: {got:e}");
+            }
+        }
+        let edge = run(level, Roots([0.0, -0.0, f64::NAN, 1.0, 4.0, 5e-324, 1e-310, 1e308]));
+        assert_eq!(edge[..2], [0.0, 0.0]);
+        assert!(edge[2].is_nan());
+        assert_eq!(edge[3..5], [1.0, 2.0]);
+        assert!((edge[5] / 5e-324f64.sqrt() - 1.0).abs() < 1e-3);
+        assert!((edge[6] / 1e-310f64.sqrt() - 1.0).abs() < 1e-12);
+        assert!((edge[7] / 1e154 - 1.0).abs() < 1e-15);
+    }
+}

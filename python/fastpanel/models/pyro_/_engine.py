@@ -1,0 +1,263 @@
+"""Fit and predict job by job in Pyro, each in a parameter store of its own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyro
+import torch
+from pyro import poutine
+from pyro.poutine.util import site_is_subsample
+
+from fastpanel.errors import ModelError
+from fastpanel.models import _sites
+from fastpanel.models._config import FitConfig, SVIConfig
+from fastpanel.models._contract import ModelBatch
+from fastpanel.models._prepare import Prepared
+from fastpanel.models._registries import (
+    build_guide,
+    build_model,
+    default_guide_registry,
+    default_model_registry,
+)
+from fastpanel.models._state import FitState
+from fastpanel.models._windows import burn_in_rows
+from fastpanel.models.pyro_.trainer import Part, SVITrainer
+from fastpanel.typing import FloatArray
+
+_MAX_DRAWN = 1 << 22  # entries of one chunk of draws
+_WORTH_THREADS = 1 << 22  # features; below, waiting for threads costs more than they save
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """One fit, checked and standardised."""
+
+    prepared: Prepared
+    config: FitConfig
+    init_state: FitState | None
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """One prediction: features without NaN, and the state to predict from."""
+
+    X: FloatArray
+    state: FitState
+    config: FitConfig
+    num_samples: int
+    key: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Parameters and losses of one job."""
+
+    params: dict[str, FloatArray]
+    losses: FloatArray
+    failed_step: int
+
+
+def fit_many(works: Sequence[Work]) -> list[Trained]:
+    """Fit the jobs one after the other; none sees another's parameters."""
+    return [_fit(work) for work in works]
+
+
+def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatArray]]:
+    """Standardised draws ``[S, T, A]`` and means ``[T, A]``, in the order of the jobs."""
+    return [_predict(forecast) for forecast in forecasts]
+
+
+def _fit(work: Work) -> Trained:
+    svi = work.config.training.svi
+    with _isolated((work.config.seed,), work.prepared.X.size):
+        model, guide = _build(work.config)
+        schedule = _schedule(work.prepared, getattr(model, "independent_rows", False))
+        _check(work.config, model, guide, _batch(work.prepared))
+        _set_parameters(guide, None if work.init_state is None else work.init_state.params)
+        trainer = _trainer(svi, model, guide)
+        losses = np.full(svi.num_steps, np.nan)
+        failed = -1
+        for step in range(svi.num_steps):
+            try:
+                losses[step] = trainer.step(schedule[step % len(schedule)])
+            except ModelError:
+                failed = step
+                break
+        return Trained(_parameters(guide), losses, failed)
+
+
+def _trainer(svi: SVIConfig, model: Any, guide: Any) -> SVITrainer:
+    args: dict[str, Any] = {"lr": svi.learning_rate, "betas": svi.betas}
+    if svi.optimizer == "ClippedAdam":
+        args["clip_norm"] = svi.clip_norm
+        args["lrd"] = svi.lr_decay ** (1.0 / max(svi.num_steps, 1))
+    loss = svi.loss
+    if loss == "auto":
+        loss = "TraceMeanField_ELBO" if getattr(guide, "mean_field", False) else "Trace_ELBO"
+    return SVITrainer(
+        model,
+        guide,
+        optim_args=args,
+        optimizer=svi.optimizer,
+        loss=loss,
+        num_particles=svi.num_elbo_particles,
+    )
+
+
+def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
+    X = torch.as_tensor(forecast.X, dtype=torch.get_default_dtype())
+    shape = X.shape[:2]
+    unseen = ModelBatch(X)
+    # automatic guides read the model's latent sites from a batch with targets
+    seen = ModelBatch(X, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
+    with _isolated(forecast.key, forecast.X.size), torch.no_grad():
+        model, guide = _build(forecast.config)
+        guide(seen)
+        model(seen)
+        _set_parameters(guide, forecast.state.params)
+        chunk = 1
+        if getattr(model, "parallel_draws", False):
+            chunk = max(1, min(forecast.num_samples, _MAX_DRAWN // X[..., 0].numel()))
+        samples, total = [], torch.zeros(shape, dtype=torch.float64)
+        for start in range(0, forecast.num_samples, chunk):
+            draws = min(chunk, forecast.num_samples - start)
+            value, mean = _draw(model, guide, seen, unseen, draws)
+            samples.append(value.reshape(draws, *shape).double().numpy())
+            total += mean.reshape(draws, *shape).double().sum(0)
+    return np.concatenate(samples), total.numpy() / forecast.num_samples
+
+
+def _draw(
+    model: Any, guide: Any, seen: ModelBatch, unseen: ModelBatch, draws: int
+) -> tuple[Any, Any]:
+    if draws > 1:
+        plate = pyro.plate("draws", draws, dim=-2)
+        model, guide = plate(model), plate(guide)
+    latent = poutine.trace(guide).get_trace(seen)
+    site = poutine.trace(poutine.replay(model, latent)).get_trace(unseen).nodes["obs"]
+    try:
+        mean = site["fn"].mean
+    except NotImplementedError:
+        return site["value"], site["value"]
+    return site["value"], torch.where(torch.isfinite(mean), mean, site["value"])
+
+
+def _build(config: FitConfig) -> tuple[Any, Any]:
+    section = config.model
+    factory = default_model_registry("pyro")[section.model_name]
+    model = build_model(factory, section.model_name, section.params)
+    factory = default_guide_registry("pyro")[section.guide_name]
+    return model, build_guide(factory, section.guide_name, section.guide_params, model)
+
+
+def _batch(prepared: Prepared) -> ModelBatch:
+    dtype = torch.get_default_dtype()
+    return ModelBatch(
+        X=torch.as_tensor(prepared.X, dtype=dtype),
+        y=torch.as_tensor(prepared.y, dtype=dtype),
+        M=torch.as_tensor(prepared.missing),
+    )
+
+
+def _schedule(prepared: Prepared, independent_rows: bool) -> list[list[Part]]:
+    """Parts of each optimiser step of one pass; every loss is per observed entry."""
+    whole = _batch(prepared)
+    total = prepared.n_obs
+    if len(prepared.groups) == 1 and independent_rows:
+        skipped = torch.as_tensor(burn_in_rows(len(prepared.y), prepared.windows))
+        batch = ModelBatch(whole.X, whole.y, whole.M | skipped[:, None])
+        return [[Part(batch, weight=1.0 / total)]]
+    schedule = []
+    for group in prepared.groups:
+        in_group = sum(prepared.count(window) for window in group)
+        parts = []
+        for window in group:
+            rows = slice(window.start, window.stop)
+            skipped = torch.arange(len(window)) < window.burn_in
+            batch = ModelBatch(whole.X[rows], whole.y[rows], whole.M[rows] | skipped[:, None])
+            count = prepared.count(window)
+            parts.append(Part(batch, total / count, count / in_group / total))
+        schedule.append(parts)
+    return schedule
+
+
+def _check(config: FitConfig, model: Any, guide: Any, batch: ModelBatch) -> None:
+    """Check the sites once, with validation on; creates the parameters."""
+    section = config.model
+    with torch.no_grad(), pyro.validation_enabled(True):
+        model_sites = _described(poutine.trace(model).get_trace(batch).nodes)
+        _sites.check_observed(model_sites, section.model_name, tuple(batch.y.shape))
+        guide_sites = _described(poutine.trace(guide).get_trace(batch).nodes)
+        _sites.check_guide(model_sites, guide_sites, section.model_name, section.guide_name)
+        shapes = {name: array.shape for name, array in _parameters(guide).items()}
+        with pyro.get_param_store().scope():
+            other, other_guide = _build(config)
+            longer = ModelBatch(*(torch.cat([a, a[:1]]) for a in (batch.X, batch.y, batch.M)))
+            other_guide(longer)
+            other(longer)
+            grown = {name: array.shape for name, array in _parameters(other_guide).items()}
+    _sites.check_fixed_shapes(shapes, grown)
+
+
+def _described(nodes: Mapping[str, Any]) -> dict[str, _sites.Site]:
+    return {
+        name: _sites.Site(
+            tuple(site["value"].shape),
+            site["is_observed"],
+            bool(site["infer"].get("is_auxiliary", False)),
+        )
+        for name, site in nodes.items()
+        if site["type"] == "sample" and not site_is_subsample(site)
+    }
+
+
+def _neutral(guide: Any) -> Callable[[str], str]:
+    rename: Callable[[str], str] = getattr(guide, "neutral_name", str)
+    return rename
+
+
+def _parameters(guide: Any) -> dict[str, FloatArray]:
+    rename = _neutral(guide)
+    return {
+        rename(name): value.detach().double().numpy().copy()
+        for name, value in pyro.get_param_store().items()
+    }
+
+
+def _set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None:
+    """Overwrite the store's parameters in place, so that modules see it too."""
+    if params is None:
+        return
+    rename, store = _neutral(guide), pyro.get_param_store()
+    for name in list(store.keys()):
+        constrained = store[name]
+        transform = torch.distributions.transform_to(store._constraints[name])
+        value = torch.tensor(params[rename(name)], dtype=constrained.dtype)
+        with torch.no_grad():
+            store._params[name].copy_(transform.inv(value))
+
+
+@contextmanager
+def _isolated(key: tuple[int, ...], size: int) -> Iterator[None]:
+    """Give a fresh parameter store, random stream and thread count; put all back afterwards."""
+    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
+    with (
+        pyro.get_param_store().scope(),
+        torch.random.fork_rng(devices=[]),
+        pyro.validation_enabled(False),
+        warnings.catch_warnings(),
+    ):
+        warnings.filterwarnings("ignore", "Encountered NaN", UserWarning)
+        torch.manual_seed(seed)
+        threads = torch.get_num_threads()
+        try:
+            torch.set_num_threads(threads if size > _WORTH_THREADS else 1)
+            yield
+        finally:
+            torch.set_num_threads(threads)

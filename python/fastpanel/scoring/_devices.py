@@ -1,0 +1,79 @@
+"""Which library an array belongs to, and its primitives; nothing is imported before it is met."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from fastpanel.errors import ParameterError
+
+
+class Device(Protocol):
+    """What the formulas of :mod:`fastpanel.scoring._formulas` need of an array library."""
+
+    nan: float
+
+    def asarray(self, x: Any, like: Any) -> Any:
+        """``x`` on the device and with the dtype of ``like``."""
+
+    def boolean(self, x: Any, like: Any) -> Any:
+        """A mask on the device of ``like``."""
+
+    def moveaxis(self, x: Any, source: int, target: int) -> Any:
+        """As NumPy."""
+
+    def broadcast_to(self, x: Any, shape: tuple[int, ...]) -> Any:
+        """As NumPy."""
+
+    def where(self, condition: Any, a: Any, b: Any) -> Any:
+        """As NumPy."""
+
+    def sort(self, x: Any) -> Any:
+        """Ascending along the last axis."""
+
+    def arange(self, n: int, like: Any) -> Any:
+        """``0 .. n`` with the dtype of ``like``."""
+
+    def isnan(self, x: Any) -> Any:
+        """As NumPy."""
+
+    def stack(self, parts: list[Any]) -> Any:
+        """Along a new first axis."""
+
+    def norm(self, gaps: Any) -> Any:
+        """Euclidean along the last axis, with a zero gradient at zero."""
+
+    def distances(self, a: Any, b: Any) -> Any:
+        """Between the rows of ``a [..., M, D]`` and ``b [..., N, D]``, by differences."""
+
+    def map_points(self, function: Callable[..., Any], arrays: tuple[Any, ...], size: int) -> Any:
+        """``function`` over the first axis of ``arrays``, a few points at once.
+
+        ``size`` is the number of values that one point needs for its pairs.
+        """
+
+
+def on_device(obs: Any, fct: Any) -> tuple[Device, Any, Any] | None:
+    """Library and arrays of a score whose inputs are not NumPy's; None if both are.
+
+    An array of another library joins the one on the device.
+    """
+    found = {name for name in ("torch", "jax") if _belongs(obs, name) or _belongs(fct, name)}
+    if not found:
+        return None
+    if len(found) > 1:
+        raise ParameterError("torch and JAX arrays do not mix in one score: convert one of them")
+    name = found.pop()
+    device: Device = importlib.import_module(f"fastpanel.scoring._{name}").DEVICE
+    like = fct if _belongs(fct, name) else obs
+    return device, device.asarray(obs, like), device.asarray(fct, like)
+
+
+def _belongs(x: Any, library: str) -> bool:
+    module = sys.modules.get(library)
+    if module is None:
+        return False
+    kind = module.Tensor if library == "torch" else module.Array
+    return isinstance(x, kind)

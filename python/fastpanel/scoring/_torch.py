@@ -1,0 +1,96 @@
+"""Primitives on torch tensors, and the energy loss."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+_VALUES_AT_ONCE = 1 << 24
+
+
+class _Torch:
+    nan = math.nan
+    moveaxis = staticmethod(torch.moveaxis)
+    broadcast_to = staticmethod(torch.broadcast_to)
+    where = staticmethod(torch.where)
+    isnan = staticmethod(torch.isnan)
+    stack = staticmethod(torch.stack)
+
+    def asarray(self, x: Any, like: Any) -> Any:
+        dtype = like.dtype if like.is_floating_point() else torch.get_default_dtype()
+        return torch.as_tensor(x, dtype=dtype, device=like.device)
+
+    def boolean(self, x: Any, like: Any) -> Any:
+        return torch.as_tensor(x, dtype=torch.bool, device=like.device)
+
+    def sort(self, x: Any) -> Any:
+        return torch.sort(x, dim=-1).values
+
+    def arange(self, n: int, like: Any) -> Any:
+        return torch.arange(n, dtype=like.dtype, device=like.device)
+
+    def norm(self, gaps: Any) -> Any:
+        return self.distances(gaps.unsqueeze(-2), torch.zeros_like(gaps).unsqueeze(-2))[..., 0, 0]
+
+    def distances(self, a: Any, b: Any) -> Any:
+        # By differences: inner products are wrong by percents where the location is large.
+        return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
+
+    def map_points(self, function: Callable[..., Any], arrays: tuple[Any, ...], size: int) -> Any:
+        at_once = max(1, _VALUES_AT_ONCE // max(size, 1))
+        chunks = zip(*(array.split(at_once) for array in arrays), strict=True)
+        return torch.cat([function(*chunk) for chunk in chunks])
+
+    def energy_loss(self, obs: Any, samples: Any) -> Any:
+        """Mean energy score of ``obs [..., D]`` and ``samples [..., M, D]``, a scalar tensor."""
+        lead = torch.broadcast_shapes(obs.shape[:-1], samples.shape[:-2])
+        members, dims = samples.shape[-2:]
+        obs = obs.expand(*lead, dims).reshape(-1, dims)
+        samples = samples.expand(*lead, members, dims).reshape(-1, members, dims)
+        return _EnergyLoss.apply(obs, samples)
+
+
+class _EnergyLoss(torch.autograd.Function):  # type: ignore[misc]
+    """Mean energy score of points ``obs [P, D]``, ``samples [P, M, D]``.
+
+    The gradient is taken chunk by chunk together with the value, so that no
+    matrix of pairs lives until the backward pass.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, obs: Any, samples: Any) -> Any:
+        needed = ctx.needs_input_grad
+        inputs = list(zip((obs, samples), needed, strict=True))
+        gradients = [torch.zeros_like(x) if n else None for x, n in inputs]
+        total = obs.new_zeros(())
+        points, members = samples.shape[:2]
+        at_once = max(1, _VALUES_AT_ONCE // members**2)
+        for start in range(0, points, at_once):
+            part = slice(start, start + at_once)
+            with torch.enable_grad():
+                leaves = [x[part].detach().requires_grad_(n) for x, n in inputs]
+                value = _scores(*leaves).sum() / points
+            total += value.detach()
+            wanted = [leaf for leaf in leaves if leaf.requires_grad]
+            found = iter(torch.autograd.grad(value, wanted) if wanted else ())
+            for gradient in gradients:
+                if gradient is not None:
+                    gradient[part] = next(found)
+        ctx.gradients = gradients
+        return total
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, upstream: Any) -> Any:
+        return tuple(None if g is None else upstream * g for g in ctx.gradients)
+
+
+def _scores(obs: Any, samples: Any) -> Any:
+    errors = DEVICE.distances(samples, obs.unsqueeze(-2))[..., 0].mean(-1)
+    return errors - 0.5 * DEVICE.distances(samples, samples).mean((-2, -1))
+
+
+DEVICE = _Torch()
