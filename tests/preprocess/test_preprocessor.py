@@ -197,9 +197,7 @@ def test_max_abs_fail_names_feature_and_asset():
     x[:, 1] *= 1e-3
     x[7, 1] = 5.0
     pre = PanelPreprocessor(**{**PLAIN, "max_abs_fail": 100})
-    with pytest.raises(
-        DataError, match=r"feature 'x' of asset 'B' scales .*max_abs_fail is 100"
-    ):
+    with pytest.raises(DataError, match=r"feature 'x' of asset 'B' scales .*max_abs_fail is 100"):
         pre.fit(x, ["x"], asset_names=["A", "B"])
     assert pre.fit(x, ["x"], rows=range(8, 60)).transform(x)[7, 1, 0] == 10.0
 
