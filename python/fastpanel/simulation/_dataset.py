@@ -14,7 +14,7 @@ from fastpanel import features
 from fastpanel.data import Panel, clean_bars, read_bars, simulated_market
 from fastpanel.errors import ArtifactError, ConfigError, DataError, ShapeError
 from fastpanel.simulation._config import SIMULATED, DatasetParams
-from fastpanel.simulation._tensors import load_tensors, save_tensors
+from fastpanel._tensors import load_tensors, save_tensors
 from fastpanel.typing import BoolArray, FloatArray, TimeArray
 
 _PREFIX = "__"

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastpanel import scoring
 from fastpanel.simulation._space import ScoreSpace
-from fastpanel.simulation._tensors import load_tensors, save_tensors
+from fastpanel._tensors import load_tensors, save_tensors
 from fastpanel.typing import FloatArray, IntArray
 
 
