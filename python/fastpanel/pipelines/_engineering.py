@@ -76,8 +76,7 @@ def engineer_features(
     environment = environment or Environment()
     lake = environment.folder("DATA_LAKE_SOURCE")
     store = environment.folder("FEATURE_STORE_SOURCE")
-    names = groups if groups == "all" or not isinstance(groups, str) else [groups]
-    chosen = _by_group(names, feature_keys)
+    chosen = _by_group([groups] if isinstance(groups, str) else list(groups), feature_keys)
     week = latest_week(lake, "data_cleaning")
     clean = read_clean(week)
     say = reporter(progress)
@@ -91,10 +90,13 @@ def engineer_features(
     )
 
 
-def _by_group(
-    groups: str | Sequence[str], feature_keys: Sequence[str] | None
-) -> dict[str, Catalog]:
-    chosen = features.select(groups, feature_keys)
+def _by_group(groups: list[str], feature_keys: Sequence[str] | None) -> dict[str, Catalog]:
+    named = [name for name in groups if name != "all"]
+    if len(named) < len(groups):
+        features.select(named or "all", None)  # a wrong name beside "all" is still wrong
+        chosen = features.select("all", feature_keys)
+    else:
+        chosen = features.select(named, feature_keys)
     return {
         name: Catalog(column for column in chosen if column.group == name)
         for name in chosen.groups
