@@ -75,10 +75,10 @@ class Environment:
 
 
 def read_dotenv(path: Path) -> dict[str, str]:
-    """Variables of a ``.env`` file; a missing file has none.
+    r"""Variables of a ``.env`` file; a missing file has none.
 
     Lines are ``NAME=value`` with an optional ``export`` before; values may be
-    quoted, with ``\\n`` and the like inside double quotes; ``#`` after a blank
+    quoted, with ``\n`` and the like inside double quotes; ``#`` after a blank
     begins a comment. Nothing is expanded.
     """
     try:

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from fastpanel._version import __version__
 from fastpanel._environment import dotenv
+from fastpanel._version import __version__
 from fastpanel.cli._audit import audit
 from fastpanel.cli._data_cleaning import data_cleaning
 from fastpanel.cli._data_processing import data_processing

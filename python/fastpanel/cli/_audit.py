@@ -18,7 +18,8 @@ def audit(
 ) -> None:
     """Prove that no feature looks ahead.
 
-    Recomputes on cut and on altered data and compares bits. Exits with 1 and names feature, row and cut if one does.
+    Recomputes on cut and on altered data and compares bits.
+    Exits with 1 and names feature, row and cut if one does.
 
     Example: fastpanel audit bars.parquet --group momentum,volatility
     """

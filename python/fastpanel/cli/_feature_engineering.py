@@ -34,7 +34,9 @@ def feature_engineering(
     from fastpanel.pipelines import engineer_features, open_log
 
     with open_log(quiet=quiet) as log:
-        done = engineer_features(group or "all", feature or None, allow_ragged=allow_ragged, progress=log)
+        done = engineer_features(
+            group or "all", feature or None, allow_ragged=allow_ragged, progress=log
+        )
         for name, columns in done.columns.items():
             log.say(f"{name}: {len(columns)} columns")
     typer.echo(str(done.folder.resolve()))

@@ -1,4 +1,4 @@
-"""Does a command line parse?"""
+"""Parsing a command line without running it."""
 
 from __future__ import annotations
 

@@ -85,9 +85,7 @@ def engineer_features(
     for name, columns in chosen.items():
         metadata = _metadata(clean, columns, allow_ragged, {"folder": str(week), "sha256": source})
         write_group(store / week.name / name, panels[name], metadata, goodness(clean, columns))
-    return Engineered(
-        store / week.name, {name: columns.names for name, columns in chosen.items()}
-    )
+    return Engineered(store / week.name, {name: columns.names for name, columns in chosen.items()})
 
 
 def _by_group(groups: list[str], feature_keys: Sequence[str] | None) -> dict[str, Catalog]:
@@ -98,8 +96,7 @@ def _by_group(groups: list[str], feature_keys: Sequence[str] | None) -> dict[str
     else:
         chosen = features.select(named, feature_keys)
     return {
-        name: Catalog(column for column in chosen if column.group == name)
-        for name in chosen.groups
+        name: Catalog(column for column in chosen if column.group == name) for name in chosen.groups
     }
 
 

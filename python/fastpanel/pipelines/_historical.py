@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -27,9 +27,6 @@ from fastpanel.errors import ArtifactError, ConfigError, DataError, FastPanelErr
 from fastpanel.pipelines._coverage import SUFFIXES, coverage_of
 from fastpanel.pipelines._tickers import DEFAULT_TICKERS, TickerFile, load_tickers
 from fastpanel.progress import Reporter, reporter
-
-if TYPE_CHECKING:
-    import polars as pl
 
 DEFAULT_PROVIDER, DEFAULT_EXPORTER = "csv", "csv"
 DEFAULT_PARALLEL = 4

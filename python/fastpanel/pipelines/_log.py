@@ -34,7 +34,7 @@ class Log:
         """Open a stage."""
         self._file.info("%s: started, %d steps", title, total)
         start = time.monotonic()
-        with self._console.task(title, total) as task:  # type: ignore[attr-defined]
+        with self._console.task(title, total) as task:
             yield task
         self._file.info("%s: ended after %.1f s", title, time.monotonic() - start)
 

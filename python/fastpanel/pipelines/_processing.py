@@ -171,13 +171,12 @@ def _to_polars(frame: Any, who: str) -> pl.DataFrame:
         times = pl.Series("timestamp", stamps).dt.replace_time_zone("UTC")
         frame = pl.DataFrame(columns).insert_column(0, times)
     else:
-        raise DataError(
-            f"{who} must return a pandas or polars frame, got {type(frame).__name__}"
-        )
+        raise DataError(f"{who} must return a pandas or polars frame, got {type(frame).__name__}")
     texts = [name for name, kind in frame.schema.items() if not _is_number(name, kind)]
     if texts:
         raise DataError(f"{who} returned a column '{texts[0]}' that holds no numbers")
-    return frame
+    table: pl.DataFrame = frame
+    return table
 
 
 def _is_number(name: str, kind: Any) -> bool:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from fastpanel._environment import Environment
 from fastpanel.data import Panel
 from fastpanel.data.stores import feature_groups, latest_week, read_group, read_return_tensor
 from fastpanel.errors import ParameterError, UnknownNameError
-
-_COLUMN = 14
 
 
 def show_return_tensor(
@@ -30,10 +30,10 @@ def show_return_tensor(
     returns = read_return_tensor(folder)
     title = f"{folder}: {returns.kind} returns, shape {list(returns.values.shape)} [weeks, assets]"
     rows = [
-        _row(str(time.astype("datetime64[m]")), [f"{value:.6f}" for value in values])
+        [_minute(time), *(f"{value:.6f}" for value in values)]
         for time, values in zip(returns.times[:head], returns.values[:head], strict=True)
     ]
-    return "\n".join([title, _row("", list(returns.assets)), *rows])
+    return "\n".join([title, *_aligned([["", *returns.assets], *rows])])
 
 
 def show_feature_tensor(
@@ -52,16 +52,23 @@ def show_feature_tensor(
 
 
 def _feature_rows(panel: Panel) -> list[str]:
-    lines = [_row("", ["asset", *panel.features])]
+    rows = [["", "asset", *panel.features]]
     for time, week in zip(panel.times, panel.values, strict=True):
-        label = str(time.astype("datetime64[m]"))
         for asset, values in zip(panel.assets, week, strict=True):
-            lines.append(_row(label, [asset, *(f"{value:.6f}" for value in values)]))
-    return lines
+            rows.append([_minute(time), asset, *(f"{value:.6f}" for value in values)])
+    return _aligned(rows)
 
 
-def _row(label: str, cells: list[str]) -> str:
-    return " ".join([f"{label:<16}", *(f"{cell:>{_COLUMN}}" for cell in cells)])
+def _aligned(rows: list[list[str]]) -> list[str]:
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return [
+        "  ".join(f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+
+
+def _minute(time: np.datetime64) -> str:
+    return str(time.astype("datetime64[m]"))
 
 
 def _check_head(head: int) -> None:

@@ -79,7 +79,9 @@ class TickerFile(StrictModel):
         """First month, and the instant after the newest bar that is complete."""
         instant = now.astimezone(UTC).replace(tzinfo=None)
         if self.end is not None:
-            instant = min(instant, datetime.combine(self.end + timedelta(days=1), datetime.min.time()))
+            instant = min(
+                instant, datetime.combine(self.end + timedelta(days=1), datetime.min.time())
+            )
         match = _DURATION.fullmatch(self.duration)
         assert match is not None  # the validator saw to it
         number, unit = int(match[1]), match[2]

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from fastpanel import features
+from fastpanel._tensors import load_tensors, save_tensors
 from fastpanel.data import Panel, clean_bars, read_bars, simulated_market
 from fastpanel.errors import ArtifactError, DataError, ShapeError
 from fastpanel.simulation._config import SIMULATED, DatasetParams
-from fastpanel._tensors import load_tensors, save_tensors
 from fastpanel.simulation._stores import panel_from_stores
 from fastpanel.typing import BoolArray, FloatArray, TimeArray
 

@@ -82,9 +82,7 @@ def _folder(key: str, given: str | None, variable: str) -> Path:
     return environment.folder(variable)
 
 
-def _chosen(
-    groups: str | Sequence[str], stored: dict[str, Path], week: Path
-) -> dict[str, Path]:
+def _chosen(groups: str | Sequence[str], stored: dict[str, Path], week: Path) -> dict[str, Path]:
     """Groups in catalogue order, others after them by name."""
     unknown = [] if groups == "all" else [name for name in groups if name not in stored]
     if unknown:

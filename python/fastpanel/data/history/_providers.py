@@ -58,7 +58,7 @@ class _Table:
         with self._lock:  # the first request loads, the others wait for it
             if self._bars is None:
                 self._bars = {
-                    str(key[0]): part for key, part in self._read(request).group_by("asset")
+                    key: part for (key,), part in self._load(request.bar_size).group_by("asset")
                 }
         own = self._bars.get(request.asset)
         if own is None:
@@ -73,9 +73,6 @@ class _Table:
         )
         return own.filter((time >= start) & (time < end))
 
-    def _read(self, request: HistoryRequest) -> pl.DataFrame:
-        return self._load(request.bar_size)
-
     def close(self) -> None:
         self._bars = None
 
@@ -84,7 +81,7 @@ def _check_size(bars: pl.DataFrame, request: HistoryRequest, source: str) -> Non
     found = bars.get_column("timestamp").diff().median()
     if found is not None and found != BAR_SIZES[request.bar_size]:
         raise DataError(
-            f"asset '{request.asset}': {source} holds bars every {found}, but bar_size is "
+            f"asset '{request.asset}': {source} holds bars every {found!s}, but bar_size is "
             f"'{request.bar_size}'"
         )
 

@@ -19,9 +19,7 @@ TIME = "%Y-%m-%d %H:%M:%S%.f+00:00"
 _PARSE = "%Y-%m-%d %H:%M:%S%.f%:z"
 
 
-def write_wide(
-    path: Path, times: TimeArray, columns: Sequence[str], values: FloatArray
-) -> None:
+def write_wide(path: Path, times: TimeArray, columns: Sequence[str], values: FloatArray) -> None:
     """Write ``values [T, C]`` with their UTC ``times [T]``, so that every bit comes back."""
     import polars as pl
 
@@ -43,7 +41,9 @@ def read_wide(path: Path) -> tuple[TimeArray, tuple[str, ...], FloatArray]:
     """
     table = read_text_table(path)
     if not table.width or table.columns[0] != "timestamp":
-        raise ArtifactError(f"{path}: the first column must be 'timestamp', not {table.columns[:1]}")
+        raise ArtifactError(
+            f"{path}: the first column must be 'timestamp', not {table.columns[:1]}"
+        )
     times = parse_times(table.get_column("timestamp"), path)
     return times, tuple(table.columns[1:]), parse_numbers(table.select(table.columns[1:]), path)
 
