@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from fastpanel import scoring
+from fastpanel._tensors import load_tensors, save_tensors
 from fastpanel.simulation._space import ScoreSpace
-from fastpanel.simulation._tensors import load_tensors, save_tensors
 from fastpanel.typing import FloatArray, IntArray
 
 
