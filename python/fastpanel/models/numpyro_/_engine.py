@@ -192,7 +192,7 @@ def _predict_program(plan: Plan) -> Any:
     return jax.jit(jax.vmap(partial(predict_one, plan), in_axes=(0, None)))
 
 
-def _run_all(tasks: list[Callable[[], dict[int, T]]]) -> dict[int, T]:
+def _run_all(tasks: Sequence[Callable[[], dict[int, T]]]) -> dict[int, T]:
     """Run the tasks, on a CPU side by side: each alone is too small for all cores."""
     workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
     results: dict[int, T] = {}
