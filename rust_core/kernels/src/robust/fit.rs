@@ -104,12 +104,8 @@ impl Kernel for Read<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self) -> Self::Output {
-        const AHEAD: usize = 6;
         let mut counts = [S::splat(0.0); TOGETHER];
         for (i, &time) in self.rows.iter().enumerate() {
-            if let Some(&later) = self.rows.get(i + AHEAD) {
-                self.cube.prefetch(later as usize, &self.assets, &self.octet);
-            }
             for (slot, asset) in self.assets.clone().enumerate() {
                 let x = self.cube.load::<S>(time as usize, asset, &self.octet);
                 let valid = S::valid(x);
@@ -177,13 +173,13 @@ impl<'a> Single<'a> {
         let features: usize = octets.iter().map(|o| o.width).sum();
         for (o, &octet) in octets.iter().enumerate() {
             self.sort(octet);
-            let mut bounds = [[f64::NAN; LANES]; 2];
-            for lane in 0..octet.width {
-                let found = self.bounds(lane, quantiles);
-                for (side, bound) in found.into_iter().enumerate() {
-                    bounds[side][lane] = bound;
-                    out.bounds[side * features + o * LANES + lane] = bound;
-                }
+            let found: [[f64; 2]; LANES] = std::array::from_fn(|lane| {
+                if lane < octet.width { self.bounds(lane, quantiles) } else { [f64::NAN; 2] }
+            });
+            let bounds = [0, 1].map(|side| found.map(|pair| pair[side]));
+            for (side, bounds) in bounds.iter().enumerate() {
+                let at = side * features + o * LANES;
+                out.bounds[at..at + octet.width].copy_from_slice(&bounds[..octet.width]);
             }
             self.statistics(octet, o * LANES, features, bounds, &mut out.statistics);
         }
@@ -422,14 +418,14 @@ impl<'a> Shared<'a> {
                 lanes.values_mut().copy_from_slice(raw);
                 let sort = Sort { lanes: lanes.values_mut(), rows: n, tag: Some(low) };
                 simd::run(exec.level(), sort);
-                for lane in 0..octet.width {
+                for (lane, &count) in found[..octet.width].iter().enumerate() {
                     let column = (first + asset) * LANES + lane;
                     // SAFETY: the assets of a group belong to one task.
                     let (values, places, tally) = unsafe {
-                        counts.slice(column, 1)[0] = found[lane];
+                        counts.slice(column, 1)[0] = count;
                         (
-                            values.slice(column * n, found[lane]),
-                            places.slice(column * n, found[lane]),
+                            values.slice(column * n, count),
+                            places.slice(column * n, count),
                             tally.slice(column * classes, classes),
                         )
                     };
