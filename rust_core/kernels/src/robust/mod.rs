@@ -9,9 +9,13 @@
 //! the bit: other sets of the same call share sorting and counting, never
 //! arithmetic.
 
+mod column;
 mod fit;
 mod moments;
 mod pooled;
+mod read;
+mod shared;
+mod single;
 mod subset;
 #[cfg(test)]
 mod tests;
@@ -39,21 +43,6 @@ impl Cube<'_> {
     #[inline(always)]
     fn at(&self, time: usize, asset: usize) -> usize {
         (time * self.shape[1] + asset) * self.shape[2]
-    }
-
-    /// Ask for the values of a few assets at a later time.
-    #[inline(always)]
-    fn prefetch(&self, time: usize, assets: &std::ops::Range<usize>, octet: &Octet) {
-        #[cfg(target_arch = "x86_64")]
-        for asset in assets.clone() {
-            let at = self.at(time, asset) + octet.index[0];
-            // SAFETY: a prefetch reads nothing, wherever it points; SSE is always there.
-            unsafe {
-                use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                _mm_prefetch::<_MM_HINT_T0>(self.values.as_ptr().wrapping_add(at).cast());
-                _mm_prefetch::<_MM_HINT_T0>(self.values.as_ptr().wrapping_add(at + 7).cast());
-            }
-        }
     }
 
     /// Up to eight features of one asset at one time; NaN where missing.
