@@ -17,7 +17,7 @@ def test_dotenv_values_as_people_write_them(tmp_path):
     path = tmp_path / ".env"
     path.write_text(
         "# folders\n\nDATA_SOURCE=raw bars   # a comment\nexport IB_PORT = 4002\n"
-        "A='single # kept'\nB=\"line\\nbreak \\\"quoted\\\"\" # comment\nEMPTY=\nC=a#b\nD=# all\n"
+        'A=\'single # kept\'\nB="line\\nbreak \\"quoted\\"" # comment\nEMPTY=\nC=a#b\nD=# all\n'
     )
     assert read_dotenv(path) == {
         "DATA_SOURCE": "raw bars",
@@ -32,7 +32,12 @@ def test_dotenv_values_as_people_write_them(tmp_path):
 
 @pytest.mark.parametrize(
     ("line", "words"),
-    [("DATA SOURCE=x", "line 1"), ("novalue", "NAME=value"), ('A="open', "quote"), ("A='x' y", "quote")],
+    [
+        ("DATA SOURCE=x", "line 1"),
+        ("novalue", "NAME=value"),
+        ('A="open', "quote"),
+        ("A='x' y", "quote"),
+    ],
 )
 def test_dotenv_names_the_broken_line(tmp_path, line, words):
     (tmp_path / ".env").write_text(line)

@@ -34,7 +34,7 @@ def hours(asset: str, bars: dict[str, float]) -> pl.DataFrame:
     stamps = [datetime.fromisoformat(text) for text in bars]
     prices = list(bars.values())
     times = pl.Series("timestamp", stamps).dt.cast_time_unit("ns").dt.replace_time_zone("UTC")
-    columns = {name: prices for name in ("open", "high", "low", "close")}
+    columns = dict.fromkeys(("open", "high", "low", "close"), prices)
     return pl.DataFrame({"timestamp": times, "asset": [asset] * len(prices), **columns})
 
 

@@ -12,12 +12,12 @@ import pandas as pd
 import polars as pl
 import pytest
 import torch
+from tests.pipelines.conftest import export, hours
 
 import fastpanel as fp
 from fastpanel.data.stores import read_clean, read_return_tensor, read_returns
 from fastpanel.errors import ArtifactError, ConfigError, DataError, ParameterError
 from fastpanel.pipelines import Environment, clean_data
-from tests.pipelines.conftest import export, hours
 
 FX = Path(__file__).resolve().parents[3] / "shared" / "data" / "hourly_fx_index.parquet"
 FILES = [
@@ -212,9 +212,7 @@ def test_a_rerun_gives_the_same_bytes(environment, market):
 def test_parquet_months_clean_to_the_same(environment, market):
     export(environment.folder("DATA_SOURCE"), market, "parquet")
     folder = clean_data("2023-01", environment=environment, progress=False).folder
-    np.testing.assert_array_equal(
-        read_returns(folder).values, fp.clean_bars(market).returns.values
-    )
+    np.testing.assert_array_equal(read_returns(folder).values, fp.clean_bars(market).returns.values)
     export(environment.folder("DATA_SOURCE"), market)
     with pytest.raises(ArtifactError, match="same month"):
         clean_data("2023-01", environment=environment, progress=False)
@@ -250,8 +248,7 @@ def test_hourly_fx_and_indices(environment):
     assert returns.assets == ("EURUSD", "SP500", "XAUUSD")
     # one week by hand, from the raw bars
     week = bars.filter(
-        (pl.col("asset") == "EURUSD")
-        & (pl.col("timestamp").dt.strftime("%G-%V") == "2018-24")
+        (pl.col("asset") == "EURUSD") & (pl.col("timestamp").dt.strftime("%G-%V") == "2018-24")
     ).sort("timestamp")
     by_hand = week["close"][-1] / week["close"][0] - 1
     row = [str(np.datetime64(t, "D")) for t in returns.times]

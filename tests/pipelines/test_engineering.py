@@ -73,9 +73,7 @@ def test_all_groups_with_45_columns(cleaned):
 
 def test_csv_and_tensor_hold_what_compute_gives(cleaned, cleaned_folder):
     done = run(cleaned, ["volatility"])
-    expected = fp.features.compute(
-        read_clean(cleaned_folder / "lake" / "2024-52"), "volatility"
-    )
+    expected = fp.features.compute(read_clean(cleaned_folder / "lake" / "2024-52"), "volatility")
     folder = done.folder / "volatility"
     content = torch.load(folder / "features_tensor.pt", weights_only=True)
     assert content["values"].shape == (104, 3, 11)

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from tests.pipelines.conftest import hours
 
 import fastpanel as fp
 from fastpanel.data.history import exporters, providers
 from fastpanel.errors import ConfigError, DataError, UnknownNameError
 from fastpanel.pipelines import Environment, download_history, load_tickers
-from tests.pipelines.conftest import hours
 
 ROOT = Path(__file__).resolve().parents[2]
 DATA = ROOT.parent / "shared" / "data"
@@ -48,7 +48,9 @@ class Scripted:
             self.in_flight -= 1
         if (request.asset, request.month) in self.fail:
             raise DataError("no permission for this contract")
-        stamps = np.arange(request.start, request.start + np.timedelta64(40, "D"), 3_600_000_000_000)
+        stamps = np.arange(
+            request.start, request.start + np.timedelta64(40, "D"), 3_600_000_000_000
+        )
         weekday = np.is_busday(stamps.astype("datetime64[D]"))
         names = [str(stamp)[:19] for stamp in stamps[weekday]]
         return hours(request.asset, dict.fromkeys(names, 1.25)).drop("asset")
@@ -133,9 +135,7 @@ def test_requests_carry_the_fields_of_the_ticker_file(environment, scripted):
 def test_never_more_requests_than_allowed(environment, scripted, limit, expected):
     provider = scripted(delay=0.05)
     run(
-        settings(
-            environment, HISTORICAL_DATA_PROVIDER="scripted", MAX_PARALLEL_REQUESTS=limit
-        ),
+        settings(environment, HISTORICAL_DATA_PROVIDER="scripted", MAX_PARALLEL_REQUESTS=limit),
         {**TICKERS, "duration": "6 M"},
     )
     assert len(provider.requests) == 12
@@ -190,10 +190,10 @@ def test_coverage_counts_gaps(environment, tmp_path):
     )
     record = report.coverage["assets"]["A"]
     assert record["months_without_bars"] == ["2024-02"]
-    assert record["bars"] == 10
+    assert record["bars"] == 11
     assert record["first"] == "2024-01-04T00:00:00+00:00"
-    # January: 9th and 15th to 31st; February: all 21; March: 1st, 5th to 7th
-    assert record["weekdays_without_bars"] == {"2024-01": 14, "2024-02": 21, "2024-03": 4}
+    # January: 9th and 15th to 31st; February: all 21; March: 1st, 6th and 7th
+    assert record["weekdays_without_bars"] == {"2024-01": 14, "2024-02": 21, "2024-03": 3}
 
 
 def test_default_provider_and_exporter_are_csv(environment, tmp_path):

@@ -234,6 +234,6 @@ def test_your_own_preprocessor_as_a_function_of_polars_frames(cleaned, registere
     ],
 )
 def test_a_result_without_utc_times_is_refused(cleaned, registered, spoil, words):
-    registered("spoilt", lambda frame: spoil(frame))
+    registered("spoilt", spoil)
     with pytest.raises(DataError, match=words):
         run(cleaned, "spoilt")

@@ -78,7 +78,8 @@ class _Table:
 
 
 def _check_size(bars: pl.DataFrame, request: HistoryRequest, source: str) -> None:
-    found = bars.get_column("timestamp").diff().median()
+    steps = bars.get_column("timestamp").diff().drop_nulls()
+    found = steps.mode().min()  # the most frequent one: nights and gaps are longer
     if found is not None and found != BAR_SIZES[request.bar_size]:
         raise DataError(
             f"asset '{request.asset}': {source} holds bars every {found!s}, but bar_size is "
