@@ -236,7 +236,11 @@ def test_the_simulated_market_keeps_its_past(environment):
 @pytest.mark.parametrize(
     ("variables", "error", "words"),
     [
-        ({"HISTORICAL_DATA_PROVIDER": "bloomberg"}, UnknownNameError, "'parquet', 'simulated'"),
+        (
+            {"HISTORICAL_DATA_PROVIDER": "bloomberg"},
+            UnknownNameError,
+            r"\['csv', 'ib', 'parquet', 'simulated'\]",
+        ),
         ({"HISTORICAL_DATA_EXPORTER": "hdf"}, UnknownNameError, r"\['csv', 'parquet'\]"),
         ({"MAX_PARALLEL_REQUESTS": "0"}, ConfigError, "at least 1"),
         ({"MAX_PARALLEL_REQUESTS": "many"}, ConfigError, "MAX_PARALLEL_REQUESTS"),
