@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 import fastpanel as fp
-from fastpanel import _core
 from fastpanel.errors import ParameterError, ShapeError
 
 rolling = fp.rolling
@@ -149,20 +148,6 @@ def test_threads_change_no_bit(case, threads):
     many = case.run(x, 30, min_periods=3)
     fp.set_num_threads(1)
     np.testing.assert_array_equal(many, case.run(x, 30, min_periods=3))
-
-
-@pytest.fixture(params=[2, 3, 7])
-def threads(request):
-    fp.set_num_threads(request.param)
-    yield request.param
-    fp.set_num_threads(None)
-
-
-@pytest.fixture(params=_core.simd_levels())
-def level(request):
-    _core.set_simd_level(request.param)
-    yield request.param
-    _core.set_simd_level(_core.simd_levels()[-1])
 
 
 @every_case

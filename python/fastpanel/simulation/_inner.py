@@ -192,12 +192,12 @@ class InnerObjective:
     ) -> list[Prediction | ModelError]:
         draws = self._config.predictive.num_samples
         tests = [split.Z_test for split in self.splits]
-        whole = not any(isinstance(state, ModelError) for _, state in fits)
-        if self._hooks.predict_many is not None and whole:
-            asked = [
-                PredictJob(X=test, state=state, config=job.config, num_samples=draws)
-                for test, (job, state) in zip(tests, fits, strict=True)
-            ]
+        asked = [
+            PredictJob(X=test, state=state, config=job.config, num_samples=draws)
+            for test, (job, state) in zip(tests, fits, strict=True)
+            if not isinstance(state, ModelError)
+        ]
+        if self._hooks.predict_many is not None and len(asked) == len(fits):
             return list(self._hooks.predict_many(asked))
         return [
             state

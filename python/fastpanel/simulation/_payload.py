@@ -85,7 +85,7 @@ def _energy_score(
 ) -> FloatArray:
     truth = z_true[:, assets] @ whitener.T
     draws = z_samples[:, :, assets].astype(np.float64) @ whitener.T
-    score: FloatArray = scoring.energy_score(truth, draws, m_axis=0, estimator=estimator)  # type: ignore[arg-type]
+    score: FloatArray = scoring.energy_score(truth, draws, m_axis=0, estimator=estimator)
     return score
 
 

@@ -202,18 +202,27 @@ impl Lane<'_> {
             if end == from + 1 {
                 out[self.place(from)] = (from as f64 + 0.5) / n;
             } else {
-                tied.clear();
-                tied.extend((from..end).map(|i| (self.values[self.place(i)], self.place(i))));
-                tied.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-                let mut below = from;
-                for equal in tied.chunk_by(|a, b| a.0 == b.0) {
-                    let upto = below + equal.len();
-                    let share = 0.5 * (below + upto) as f64 / n;
-                    equal.iter().for_each(|&(_, place)| out[place] = share);
-                    below = upto;
-                }
+                self.resolve(from, end, tied, out);
             }
             from = end;
+        }
+    }
+
+    /// Ranks of the keys `from .. end`, which agree, by their true values.
+    #[inline(never)]
+    fn resolve(&self, from: usize, end: usize, tied: &mut Vec<(f64, usize)>, out: &mut [f64]) {
+        let n = self.n as f64;
+        tied.clear();
+        tied.extend((from..end).map(|i| (self.values[self.place(i)], self.place(i))));
+        if tied.iter().any(|tie| tie.0 != tied[0].0) {
+            tied.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
+        }
+        let mut below = from;
+        for equal in tied.chunk_by(|a, b| a.0 == b.0) {
+            let upto = below + equal.len();
+            let share = 0.5 * (below + upto) as f64 / n;
+            equal.iter().for_each(|&(_, place)| out[place] = share);
+            below = upto;
         }
     }
 }
@@ -288,5 +297,59 @@ fn each_vector<S: Simd>(row: &[f64], mut with: impl FnMut(usize, usize, S::F)) {
         let lanes = LANES.min(row.len() - c);
         // SAFETY: `c + lanes` lies in the row.
         with(c, lanes, unsafe { S::load_n(row.as_ptr().add(c), lanes, f64::NAN) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn values() -> impl Strategy<Value = (Vec<f64>, usize)> {
+        let step = f64::from_bits(1.0f64.to_bits() + 1);
+        let value = prop_oneof![
+            4 => any::<f64>(),
+            4 => prop::sample::select(vec![
+                0.0, -0.0, 1.0, step, f64::INFINITY, f64::NEG_INFINITY, f64::NAN,
+            ]),
+        ];
+        (0usize..20, 1usize..40).prop_flat_map(move |(rows, width)| {
+            (prop::collection::vec(value.clone(), rows * width), Just(width))
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn ranks_are_exact_on_every_level((x, width) in values()) {
+            for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+                let mut out = vec![-7.0; x.len()];
+                rank(Exec::new(2, level), &x, width, &mut out);
+                for (row, out) in x.chunks_exact(width).zip(out.chunks_exact(width)) {
+                    let n = row.iter().filter(|v| !v.is_nan()).count() as f64;
+                    for (v, got) in row.iter().zip(out) {
+                        let below = row.iter().filter(|w| *w < v).count() as f64;
+                        let equal = row.iter().filter(|w| *w == v).count() as f64;
+                        let want = (below + 0.5 * equal) / n;
+                        let agree = if v.is_nan() { got.is_nan() } else { *got == want };
+                        prop_assert!(agree, "{:?} {:?} {} {}", level, row, got, want);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn statistics_of_a_known_row() {
+        let x = [1.0, f64::NAN, 3.0, 8.0];
+        let mut out = [0.0; 4];
+        demean(Exec::serial(), &x, 4, &mut out);
+        assert_eq!((out[0], out[2], out[3]), (-3.0, -1.0, 4.0));
+        assert!(out[1].is_nan());
+        zscore(Exec::serial(), &x, 4, &mut out);
+        assert!((out[3] - 4.0 / 13f64.sqrt()).abs() < 1e-15);
+        let mut one = [0.0];
+        mad_dispersion(Exec::serial(), &x, 4, &mut one);
+        assert_eq!(one, [2.0]);
     }
 }

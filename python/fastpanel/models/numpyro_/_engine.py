@@ -17,6 +17,7 @@ from fastpanel.models._prepare import Prepared
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
 from fastpanel.models.numpyro_._check import parameter_shapes
+from fastpanel.models.numpyro_._executables import TRACING, call
 from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper, fit_one, predict_one
 from fastpanel.typing import FloatArray
@@ -25,6 +26,7 @@ T = TypeVar("T")
 
 _MAX_JOBS = {"cpu": 32}
 _MAX_JOBS_ELSEWHERE = 512
+_LEAST_STEPS = 1024
 _LEAST_SHARED_ROWS = 128  # with pad_to, sizes start here and double
 _MAX_BYTES = {"cpu": 1 << 28}
 _MAX_BYTES_ELSEWHERE = 1 << 32
@@ -76,9 +78,9 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
         jobs = [_job(position, work) for position, work in enumerate(works)]
         families: dict[Any, list[_Job]] = {}
         for job in jobs:
-            shape = _padded_shape(job.plan, job.work.prepared, job.work.config)
-            steps = _pow2(max(job.work.config.training.svi.num_steps, 1), least=64)
+            steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
             plan = replace(job.plan, window_len=_window_len(job), losses_len=steps)
+            shape = _padded_shape(plan, job.work.prepared, job.work.config)
             families.setdefault((plan, shape), []).append(job)
         tasks = [
             partial(_run_chunk, plan, shape, chunk)
@@ -154,7 +156,8 @@ def _shapes(plan: Plan, n_assets: int, n_features: int) -> dict[str, tuple[int, 
     settings: list[Any] = [array() for _ in range(6)]
     rest: tuple[Any, ...] = (*settings, array(2, dtype=np.uint32), {}, {})
     hyper = Hyper(model_floats, guide_floats, *rest)
-    return parameter_shapes(plan, data, hyper)
+    with TRACING:
+        return parameter_shapes(plan, data, hyper)
 
 
 def _count_floats(frozen: Any) -> int:
@@ -189,7 +192,7 @@ def _predict_program(plan: Plan) -> Any:
     return jax.jit(jax.vmap(partial(predict_one, plan), in_axes=(0, None)))
 
 
-def _run_all(tasks: list[Callable[[], dict[int, T]]]) -> dict[int, T]:
+def _run_all(tasks: Sequence[Callable[[], dict[int, T]]]) -> dict[int, T]:
     """Run the tasks, on a CPU side by side: each alone is too small for all cores."""
     workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
     results: dict[int, T] = {}
@@ -238,7 +241,7 @@ def _run_chunk(plan: Plan, shape: tuple[int, ...], chunk: list[list[_Job]]) -> d
     hyper = [_stack_or_only([_hyper(job, shape) for job in pack]) for pack in packs]
     steps = max(job.work.config.training.svi.num_steps for pack in chunk for job in pack)
     program = _fit_program(plan, count > 1, width > 1)
-    trained = program(_stack_or_only(data), _stack_or_only(hyper), np.int32(steps))
+    trained = call(program, _stack_or_only(data), _stack_or_only(hyper), np.int32(steps))
     params, losses, failed = jax.tree.map(
         lambda leaf: leaf.reshape((count, width, *leaf.shape[(count > 1) + (width > 1) :])),
         jax.device_get(trained),
@@ -270,7 +273,7 @@ def _predict_chunk(
     means = np.zeros((len(padded), *shape[:2]))
     for start in range(0, int(counts.max()), draws):
         numbers = np.arange(start, start + draws, dtype=np.int32)
-        drawn, mean = jax.device_get(program(inputs, numbers))
+        drawn, mean = jax.device_get(call(program, inputs, numbers))
         values.append(drawn)
         share = (np.clip(counts - start, 0, draws) / counts)[:, None, None]
         means += np.where(share > 0, mean, 0.0) * share
@@ -307,7 +310,7 @@ def _data(plan: Plan, prepared: Prepared, shape: tuple[int, ...]) -> Data:
     if plan.window_len is None:
         missing = missing | burn_in_rows(len(missing), prepared.windows)[:, None]
     table = np.zeros((n_groups, size, 4), dtype=np.int32)
-    for g, group in enumerate(prepared.groups):
+    for g, group in enumerate(prepared.groups if plan.window_len is not None else ()):
         for w, window in enumerate(group):
             table[g, w] = (window.start, len(window), window.burn_in, prepared.count(window))
     return Data(
@@ -356,6 +359,9 @@ def _window_len(job: _Job) -> int | None:
 
 def _padded_shape(plan: Plan, prepared: Prepared, config: FitConfig) -> tuple[int, ...]:
     rows, assets, features = prepared.X.shape
+    if plan.window_len is None:  # the whole sequence at once: the window table is not read
+        rows, width = _padded(plan, rows, features, config)
+        return rows, assets, width, 1, 1
     longest = max(len(window) for window in prepared.windows)
     # a window is cut at its full length, also where the last one is shorter
     last = max(window.start for window in prepared.windows)

@@ -9,6 +9,8 @@
 use super::pooled::{Column, position, tail};
 use super::subset::{Subset, words};
 use super::{Cube, Octet, between, clamp_lanes};
+use std::ops::Range;
+
 use crate::exec::{Exec, Level, SharedOut};
 use crate::order::{self, BLOCK, Lanes};
 use crate::simd::{self, Kernel, LANES, Simd};
@@ -80,50 +82,75 @@ pub fn fit(
     out
 }
 
-/// Sort the training values of one octet: rows of eight lanes, missing ones as `+inf` behind.
-struct SortOctet<'a> {
+/// Assets that are read together: a row of the cube is one page, or close to it, so reading
+/// asset by asset would walk through all pages once for each.
+const TOGETHER: usize = 8;
+
+/// Read the training values of one octet of a few assets: rows of eight lanes for each asset,
+/// missing values as `+inf`.
+struct Read<'a> {
     cube: Cube<'a>,
     rows: &'a [i64],
     octet: Octet,
-    asset: usize,
+    assets: Range<usize>,
+    /// `[asset, row, lane]`, padded to `stride` places per asset.
     lanes: &'a mut [f64],
-    /// Untagged values `[lane, row]`; given, the low bits of the sorted values name their row.
-    raw: Option<(&'a mut [f64], u64)>,
+    stride: usize,
 }
 
-impl Kernel for SortOctet<'_> {
-    type Output = [usize; LANES];
+impl Kernel for Read<'_> {
+    /// Observed values of each asset and lane.
+    type Output = [[usize; LANES]; TOGETHER];
 
     #[inline(always)]
-    fn run<S: Simd>(self) -> [usize; LANES] {
-        let n = self.rows.len();
-        let mut count = S::splat(0.0);
-        let (used, padding) = self.lanes.split_at_mut(n * LANES);
-        let mut raw = self.raw;
-        for ((i, &time), out) in self.rows.iter().enumerate().zip(used.chunks_exact_mut(LANES)) {
-            let x = self.cube.load::<S>(time as usize, self.asset, &self.octet);
-            let valid = S::valid(x);
-            count = S::add(count, S::keep(valid, S::splat(1.0)));
-            // One zero only: the network may not choose between two of them.
-            let x = S::select(valid, S::add(x, S::splat(0.0)), S::splat(f64::INFINITY));
-            match &mut raw {
-                None => {
-                    // SAFETY: `out` has eight places.
-                    unsafe { S::store(out.as_mut_ptr(), x) }
-                }
-                Some((raw, low)) => {
-                    let x = S::to_array(x);
-                    for (lane, (slot, &value)) in out.iter_mut().zip(&x).enumerate() {
-                        raw[lane * n + i] = value;
-                        let tagged = f64::from_bits((value.to_bits() & !*low) | i as u64);
-                        *slot = if value == f64::INFINITY { value } else { tagged };
-                    }
+    fn run<S: Simd>(self) -> Self::Output {
+        const AHEAD: usize = 6;
+        let mut counts = [S::splat(0.0); TOGETHER];
+        for (i, &time) in self.rows.iter().enumerate() {
+            if let Some(&later) = self.rows.get(i + AHEAD) {
+                self.cube.prefetch(later as usize, &self.assets, &self.octet);
+            }
+            for (slot, asset) in self.assets.clone().enumerate() {
+                let x = self.cube.load::<S>(time as usize, asset, &self.octet);
+                let valid = S::valid(x);
+                counts[slot] = S::add(counts[slot], S::keep(valid, S::splat(1.0)));
+                // One zero only: the network may not choose between two of them.
+                let x = S::select(valid, S::add(x, S::splat(0.0)), S::splat(f64::INFINITY));
+                let at = slot * self.stride + i * LANES;
+                let out = &mut self.lanes[at..at + LANES];
+                // SAFETY: `out` has eight places.
+                unsafe { S::store(out.as_mut_ptr(), x) };
+            }
+        }
+        for lanes in self.lanes.chunks_exact_mut(self.stride) {
+            lanes[self.rows.len() * LANES..].fill(f64::INFINITY);
+        }
+        counts.map(|count| S::to_array(count).map(|c| c as usize))
+    }
+}
+
+/// Sort lanes; with a tag, the low bits of a sorted value name its row.
+struct Sort<'a> {
+    lanes: &'a mut [f64],
+    rows: usize,
+    tag: Option<u64>,
+}
+
+impl Kernel for Sort<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        if let Some(low) = self.tag {
+            let used = self.lanes[..self.rows * LANES].chunks_exact_mut(LANES);
+            for (i, row) in used.enumerate() {
+                for value in row {
+                    let tagged = f64::from_bits((value.to_bits() & !low) | i as u64);
+                    *value = if *value == f64::INFINITY { *value } else { tagged };
                 }
             }
         }
-        padding.fill(f64::INFINITY);
         order::sort::<S>(self.lanes);
-        S::to_array(count).map(|c| c as usize)
     }
 }
 
@@ -166,13 +193,24 @@ impl<'a> Single<'a> {
         let (exec, cube, rows, stride) = (self.exec, self.cube, self.rows, self.stride);
         let lanes = SharedOut::new(self.lanes.values_mut());
         let counts = SharedOut::new(&mut self.counts);
-        exec.for_each(cube.shape[1], |asset| {
-            // SAFETY: one asset per task.
+        let total = cube.shape[1];
+        exec.for_each(total.div_ceil(TOGETHER), |group| {
+            let assets = group * TOGETHER..((group + 1) * TOGETHER).min(total);
+            // SAFETY: the assets of a group belong to one task.
             let (lanes, counts) = unsafe {
-                (lanes.slice(asset * stride, stride), counts.slice(asset * LANES, LANES))
+                (
+                    lanes.slice(assets.start * stride, assets.len() * stride),
+                    counts.slice(assets.start * LANES, assets.len() * LANES),
+                )
             };
-            let task = SortOctet { cube, rows, octet, asset, lanes, raw: None };
-            counts.copy_from_slice(&simd::run(exec.level(), task));
+            let read = Read { cube, rows, octet, assets, lanes, stride };
+            let found = simd::run(exec.level(), read);
+            for (count, found) in counts.chunks_exact_mut(LANES).zip(found) {
+                count.copy_from_slice(&found);
+            }
+            for lanes in lanes.chunks_exact_mut(stride.max(1)) {
+                simd::run(exec.level(), Sort { lanes, rows: rows.len(), tag: None });
+            }
         });
     }
 
@@ -364,38 +402,41 @@ impl<'a> Shared<'a> {
 
     fn sort(&mut self, octet: Octet) {
         let (exec, cube, sets) = (self.exec, self.cube, self.sets);
-        let (n, classes) = (sets.rows.len(), sets.classes);
+        let (n, classes, total) = (sets.rows.len(), sets.classes, cube.shape[1]);
+        let stride = n.next_multiple_of(BLOCK) * LANES;
         let low = (n as u64).next_power_of_two() - 1;
         let values = SharedOut::new(&mut self.values);
         let places = SharedOut::new(&mut self.places);
         let counts = SharedOut::new(&mut self.counts);
         let tally = SharedOut::new(&mut self.tally);
-        let scratch = || (Lanes::new(n), vec![0.0; n * LANES], Vec::new());
-        exec.for_each_with(cube.shape[1], scratch, |(lanes, raw, pairs), asset| {
-            let task = SortOctet {
-                cube,
-                rows: sets.rows,
-                octet,
-                asset,
-                lanes: lanes.values_mut(),
-                raw: Some((raw, low)),
-            };
-            let found = simd::run(exec.level(), task);
-            for lane in 0..octet.width {
-                let column = asset * LANES + lane;
-                // SAFETY: one asset per task.
-                let (values, places, tally) = unsafe {
-                    counts.slice(column, 1)[0] = found[lane];
-                    (
-                        values.slice(column * n, found[lane]),
-                        places.slice(column * n, found[lane]),
-                        tally.slice(column * classes, classes),
-                    )
-                };
-                let raw = &raw[lane * n..(lane + 1) * n];
-                untag(lanes.values(), lane, low, raw, values, places, pairs);
-                tally.fill(0);
-                places.iter().for_each(|&p| tally[sets.class[p as usize] as usize] += 1);
+        let room = || Lanes::new(stride / LANES * TOGETHER.min(total));
+        let scratch = || (room(), Lanes::new(n), Vec::new());
+        let groups = total.div_ceil(TOGETHER);
+        exec.for_each_with(groups, scratch, |(raw, lanes, pairs), group| {
+            let assets = group * TOGETHER..((group + 1) * TOGETHER).min(total);
+            let raw = &mut raw.values_mut()[..assets.len() * stride];
+            let first = assets.start;
+            let read = Read { cube, rows: sets.rows, octet, assets, lanes: raw, stride };
+            let found = simd::run(exec.level(), read);
+            for (asset, (raw, found)) in raw.chunks_exact(stride).zip(found).enumerate() {
+                lanes.values_mut().copy_from_slice(raw);
+                let sort = Sort { lanes: lanes.values_mut(), rows: n, tag: Some(low) };
+                simd::run(exec.level(), sort);
+                for lane in 0..octet.width {
+                    let column = (first + asset) * LANES + lane;
+                    // SAFETY: the assets of a group belong to one task.
+                    let (values, places, tally) = unsafe {
+                        counts.slice(column, 1)[0] = found[lane];
+                        (
+                            values.slice(column * n, found[lane]),
+                            places.slice(column * n, found[lane]),
+                            tally.slice(column * classes, classes),
+                        )
+                    };
+                    untag(lanes.values(), raw, lane, low, (values, places), pairs);
+                    tally.fill(0);
+                    places.iter().for_each(|&p| tally[sets.class[p as usize] as usize] += 1);
+                }
             }
         });
     }
@@ -527,17 +568,16 @@ fn walk(entries: &[(f64, u32)], inside: &[bool], ends: &Ends) -> Option<f64> {
 /// Read values and rows back from tagged lanes; restore the order that the tags disturbed.
 fn untag(
     lanes: &[f64],
+    raw: &[f64],
     lane: usize,
     low: u64,
-    raw: &[f64],
-    values: &mut [f64],
-    places: &mut [u32],
+    (values, places): (&mut [f64], &mut [u32]),
     pairs: &mut Vec<(f64, u32)>,
 ) {
     let (mut ordered, mut before) = (true, f64::NEG_INFINITY);
     for (i, (value, place)) in values.iter_mut().zip(places.iter_mut()).enumerate() {
         let row = lanes[i * LANES + lane].to_bits() & low;
-        (*place, *value) = (row as u32, raw[row as usize]);
+        (*place, *value) = (row as u32, raw[row as usize * LANES + lane]);
         ordered &= *value >= before;
         before = *value;
     }

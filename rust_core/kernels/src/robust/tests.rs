@@ -280,7 +280,8 @@ fn transform_winsorises_scales_clips_and_marks() {
             fill,
             channels: true,
         };
-        let out = transform(Exec::new(2, level), data.cube(), &scaling);
+        let mut out = vec![0.5; 40 * 3 * scaling.width()];
+        transform(Exec::new(2, level), data.cube(), &scaling, &mut out);
         for (i, row) in out.chunks_exact(2 * k).enumerate() {
             for (c, &f) in kept.iter().enumerate() {
                 let at = i * 10 + f;

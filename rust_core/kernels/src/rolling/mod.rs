@@ -100,3 +100,6 @@ pub fn aggregate(exec: Exec, x: Table, window: Window, what: Aggregate, out: &mu
         Aggregate::Kurt => sliding::sliding(exec, Powers(Kurt), x, window, out),
     }
 }
+
+#[cfg(test)]
+mod tests;
