@@ -55,7 +55,7 @@ def test_version(capsys):
     ("arguments", "words"),
     [
         (["simulate"], "No such command 'simulate'"),
-        (["simulation"], "Missing option '--simulation-config'"),
+        (["simulation", "--simulation-config"], "requires an argument"),
         (["simulation", "--config", "x"], "No such option"),
     ],
 )

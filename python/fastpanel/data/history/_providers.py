@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from fastpanel._environment import Environment
 from fastpanel.data._bars import read_bars
 from fastpanel.data._simulated import simulated_market
+from fastpanel.data.history._ib import ib_provider
 from fastpanel.data.history._request import BAR_SIZES, HistoryRequest
 from fastpanel.errors import ConfigError, DataError, ParameterError
 from fastpanel.registry import Registry
@@ -39,7 +40,7 @@ def providers() -> Registry[ProviderFactory]:
     Examples
     --------
     >>> sorted(providers())
-    ['csv', 'parquet', 'simulated']
+    ['csv', 'ib', 'parquet', 'simulated']
     """
     return _providers
 
@@ -78,7 +79,8 @@ class _Table:
 
 
 def _check_size(bars: pl.DataFrame, request: HistoryRequest, source: str) -> None:
-    found = bars.get_column("timestamp").diff().median()
+    steps = bars.get_column("timestamp").diff().drop_nulls()
+    found = steps.mode().min()  # the most frequent one: nights and gaps are longer
     if found is not None and found != BAR_SIZES[request.bar_size]:
         raise DataError(
             f"asset '{request.asset}': {source} holds bars every {found!s}, but bar_size is "
@@ -130,3 +132,4 @@ _providers: Registry[ProviderFactory] = Registry("historical data provider")
 _providers.add("csv", partial(_folder, "csv"))
 _providers.add("parquet", partial(_folder, "parquet"))
 _providers.add("simulated", _simulated)
+_providers.add("ib", ib_provider)
