@@ -9,6 +9,7 @@ use crate::order;
 use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
+use super::ranked::{self, Ranks};
 use super::source::{Source, Table};
 use super::tiles::{Line, Sink, Tile, Tiles};
 
@@ -25,12 +26,18 @@ pub enum Order {
 
 /// An order statistic of every window, down every column.
 pub fn order(exec: Exec, x: Table, window: Window, what: Order, out: &mut [f64]) {
+    let long = window.reach(x.rows()) >= LONG;
     match what {
+        Order::Median if long => ranked::run(exec, Median, x, window, out),
         Order::Median => run(exec, Median, x, window, out),
         Order::Mad => run(exec, Mad, x, window, out),
+        Order::Quantile(q) if long => ranked::run(exec, Quantile(q), x, window, out),
         Order::Quantile(q) => run(exec, Quantile(q), x, window, out),
     }
 }
+
+/// From this window on, ranking the values once beats keeping every window sorted.
+const LONG: usize = 160;
 
 /// Reads a result off eight sorted windows.
 trait Pick: Copy + Sync {
@@ -161,8 +168,37 @@ impl Pick for Median {
     }
 }
 
+impl Ranks for Median {
+    #[inline(always)]
+    fn place(self, n: usize) -> (usize, f64) {
+        ((n - 1) / 2, if n.is_multiple_of(2) { 0.5 } else { 0.0 })
+    }
+    #[inline(always)]
+    fn between(self, low: f64, high: f64, _share: f64) -> f64 {
+        if low == high { low } else { (low + high) * 0.5 }
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Quantile(f64);
+
+/// As [`order::quantile`], to the bit.
+impl Ranks for Quantile {
+    #[inline(always)]
+    fn place(self, n: usize) -> (usize, f64) {
+        let position = self.0 * (n - 1) as f64;
+        (position as usize, position - position.trunc())
+    }
+    #[inline(always)]
+    fn between(self, low: f64, high: f64, share: f64) -> f64 {
+        let gap = high - low;
+        match () {
+            () if low == high => low,
+            () if share < 0.5 => low + gap * share,
+            () => high - gap * (1.0 - share),
+        }
+    }
+}
 
 impl Pick for Quantile {
     #[inline(always)]
