@@ -262,3 +262,43 @@ impl Pick for Mad {
 }
 
 const _: () = assert!(size_of::<Line>() == LANES * size_of::<f64>());
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Level;
+
+    /// Few values, so that ties are the rule; some a rounding step apart, some infinite.
+    fn value() -> impl Strategy<Value = f64> {
+        let step = f64::from_bits(1.0f64.to_bits() + 1);
+        prop_oneof![
+            4 => (-20i32..20).prop_map(f64::from),
+            2 => prop::sample::select(vec![1.0, step, -0.0, 0.0, f64::INFINITY, f64::NAN]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn ranking_once_gives_the_bits_of_sorting_every_window(
+            (x, cols) in (0usize..90, 1usize..11).prop_flat_map(|(rows, cols)| {
+                (prop::collection::vec(value(), rows * cols), Just(cols))
+            }),
+            (len, need) in (1usize..40).prop_flat_map(|len| (Just(len), 1..=len)),
+            q in 0.0..=1.0f64,
+        ) {
+            let (table, window) = (Table::new(&x, x.len() / cols, cols), Window::new(len, need));
+            for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+                let exec = Exec::new(2, level);
+                let (mut a, mut b) = (vec![-7.0; x.len()], vec![-7.0; x.len()]);
+                run(exec, Median, table, window, &mut a);
+                ranked::run(exec, Median, table, window, &mut b);
+                prop_assert!(a.iter().zip(&b).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+                run(exec, Quantile(q), table, window, &mut a);
+                ranked::run(exec, Quantile(q), table, window, &mut b);
+                prop_assert!(a.iter().zip(&b).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+            }
+        }
+    }
+}
