@@ -182,7 +182,7 @@ def test_infinite_training_values_name_feature_and_asset(bad):
     x = np.random.default_rng(0).normal(size=(30, 2, 2))
     x[20, 1, 1] = bad
     pre = PanelPreprocessor()
-    with pytest.raises(DataError, match="feature 'g' of asset 'MSFT' is -?inf in training row 20"):
+    with pytest.raises(DataError, match=r"feature 'g' of asset 'MSFT' is -?inf in training row 20"):
         pre.fit(x, ["f", "g"], asset_names=["AAPL", "MSFT"])
     state = pre.fit(x, ["f", "g"], rows=range(20))  # in test rows it is the user's business
     assert np.isfinite(state.transform(x)).all()
@@ -197,7 +197,7 @@ def test_max_abs_fail_names_feature_and_asset():
     x[:, 1] *= 1e-3
     x[7, 1] = 5.0
     pre = PanelPreprocessor(**{**PLAIN, "max_abs_fail": 100})
-    with pytest.raises(DataError, match="feature 'x' of asset 'B' scales to .*max_abs_fail is 100"):
+    with pytest.raises(DataError, match=r"feature 'x' of asset 'B' scales .*max_abs_fail is 100"):
         pre.fit(x, ["x"], asset_names=["A", "B"])
     assert pre.fit(x, ["x"], rows=range(8, 60)).transform(x)[7, 1, 0] == 10.0
 

@@ -12,7 +12,7 @@ import numpy as np
 from fastpanel._files import sha256
 from fastpanel.errors import ModelError
 from fastpanel.models import FitJob, PredictJob
-from fastpanel.preprocess import PanelPreprocessor, PreprocessState
+from fastpanel.preprocess import PanelPreprocessor
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
 from fastpanel.simulation._config import SimulationConfig
@@ -24,7 +24,6 @@ from fastpanel.simulation._payload import make_payload, save_payload
 from fastpanel.simulation._seeds import unit_seed
 from fastpanel.simulation._space import ScoreSpace
 from fastpanel.simulation._structure import OuterPlan
-from fastpanel.splits import Fold
 from fastpanel.typing import FloatArray, IntArray
 
 
@@ -33,8 +32,8 @@ class SplitData:
     """One inner split, scaled with the statistics of its own training rows."""
 
     index: int
-    fold: Fold
-    state: PreprocessState
+    rows: IntArray
+    test_rows: IntArray
     Z_train: FloatArray
     y_train: FloatArray
     Z_test: FloatArray
@@ -49,6 +48,13 @@ def preprocessor(config: SimulationConfig) -> PanelPreprocessor:
         **config.preprocessing.model_dump(),
         use_feature_names_for_scaling=config.flags.use_feature_names_for_scaling,
     )
+
+
+def largest_fit(dataset: Dataset, config: SimulationConfig) -> tuple[int, int]:
+    """Most training rows and model features that any fit of the run can have."""
+    weeks, _, n_features = dataset.X.shape
+    channels = 2 if config.preprocessing.append_mask_as_features else 1
+    return weeks, channels * n_features
 
 
 def prepare_splits(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) -> list[SplitData]:
@@ -66,8 +72,8 @@ def prepare_splits(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) 
         data.append(
             SplitData(
                 index=index,
-                fold=split,
-                state=state,
+                rows=train,
+                test_rows=test,
                 Z_train=state.transform(X[train], mask[train]),
                 y_train=y[train],
                 Z_test=state.transform(X[test], mask[test]),
@@ -139,7 +145,8 @@ class InnerObjective:
         config: FitConfig = fit_config(self._config, values, self._prebuilt)
         place = (self._plan.group, int(candidate), split.index)
         config["seed"] = unit_seed(self._config.cv.seed, *place)
-        config["train_index"] = split.fold.train
+        config["train_index"] = split.rows
+        config["pad_to"] = largest_fit(self._dataset, self._config)
         return FitJob(X=split.Z_train, y=split.y_train, config=config, init_state=None)
 
     def _fit(
@@ -185,12 +192,12 @@ class InnerObjective:
     ) -> list[Prediction | ModelError]:
         draws = self._config.predictive.num_samples
         tests = [split.Z_test for split in self.splits]
-        whole = not any(isinstance(state, ModelError) for _, state in fits)
-        if self._hooks.predict_many is not None and whole:
-            asked = [
-                PredictJob(X=test, state=state, config=job.config, num_samples=draws)
-                for test, (job, state) in zip(tests, fits, strict=True)
-            ]
+        asked = [
+            PredictJob(X=test, state=state, config=job.config, num_samples=draws)
+            for test, (job, state) in zip(tests, fits, strict=True)
+            if not isinstance(state, ModelError)
+        ]
+        if self._hooks.predict_many is not None and len(asked) == len(fits):
             return list(self._hooks.predict_many(asked))
         return [
             state
@@ -211,7 +218,7 @@ class InnerObjective:
             split.y_test,
             np.asarray(outcome["samples"], dtype=np.float64),
             split.space,
-            split.fold.test,
+            split.test_rows,
             split.test_groups,
             self._config.scoring.spec.estimator,
         )

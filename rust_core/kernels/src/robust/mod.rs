@@ -9,9 +9,13 @@
 //! the bit: other sets of the same call share sorting and counting, never
 //! arithmetic.
 
+mod column;
 mod fit;
 mod moments;
 mod pooled;
+mod read;
+mod shared;
+mod single;
 mod subset;
 #[cfg(test)]
 mod tests;

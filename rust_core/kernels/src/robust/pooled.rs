@@ -1,10 +1,37 @@
 //! Quantiles of one feature over all assets, from the tails of sorted columns.
 
+use super::between;
+
 /// The rank pair of a quantile: index of the order statistic below, and the weight of the next.
 #[inline(always)]
-pub fn position(count: usize, q: f64) -> (usize, f64) {
+fn position(count: usize, q: f64) -> (usize, f64) {
     let position = q * count.saturating_sub(1) as f64;
     (position as usize, position - (position as usize) as f64)
+}
+
+/// What a pooled quantile needs, counted from the end that is walked.
+pub struct Ends {
+    /// Rank of the deeper one of its two order statistics.
+    pub far: usize,
+    /// The other one is the rank before, not the same.
+    pub paired: bool,
+    weight: f64,
+    above: bool,
+}
+
+impl Ends {
+    /// For quantile `q` of `count > 0` values, walked from below or from above.
+    pub fn new(count: usize, q: f64, above: bool) -> Ends {
+        let (index, weight) = position(count, q);
+        let next = (index + 1).min(count - 1);
+        let far = if above { count - 1 - index } else { next };
+        Ends { far, paired: next > index, weight, above }
+    }
+
+    /// The quantile from the value nearer to the end and the deeper one (negated from above).
+    pub fn value(&self, near: f64, far: f64) -> f64 {
+        if self.above { between(-far, -near, self.weight) } else { between(near, far, self.weight) }
+    }
 }
 
 /// One sorted column of a feature: `values[i * stride]`, ascending, `count` of them.

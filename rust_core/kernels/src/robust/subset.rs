@@ -17,6 +17,8 @@ pub struct Subset<'a, const FAST: bool> {
     bits: &'a [u64],
     /// Chosen positions before each word, and their number.
     before: &'a [u32],
+    /// Words per chosen value, in units of 2^-32.
+    pace: u64,
     bounds: [f64; 2],
 }
 
@@ -35,7 +37,8 @@ impl<'a, const FAST: bool> Subset<'a, FAST> {
             total += word.count_ones();
         }
         before[bits.len()] = total;
-        Subset { values, bits, before, bounds }
+        let pace = ((bits.len() as u64) << 32) / u64::from(total.max(1));
+        Subset { values, bits, before, pace, bounds }
     }
 
     /// Values in the subset.
@@ -44,21 +47,42 @@ impl<'a, const FAST: bool> Subset<'a, FAST> {
         self.before[self.bits.len()] as usize
     }
 
+    /// Position of the `j`-th smallest, `j < len`.
+    #[inline(always)]
+    fn find(&self, j: usize) -> usize {
+        let j = j as u32;
+        // Chosen values lie about evenly, so the word is close to its share.
+        let mut word = ((u64::from(j) * self.pace) >> 32) as usize;
+        while self.before[word] > j {
+            word -= 1;
+        }
+        while self.before[word + 1] <= j {
+            word += 1;
+        }
+        word * 64 + nth_bit::<FAST>(self.bits[word], j - self.before[word]) as usize
+    }
+
+    #[inline(always)]
+    fn at(&self, position: usize) -> f64 {
+        clamp(self.values[position], self.bounds[0], self.bounds[1])
+    }
+
     /// The `j`-th smallest, `j < len`.
     #[inline(always)]
     fn get(&self, j: usize) -> f64 {
-        let j = j as u32;
-        let (mut low, mut high) = (0, self.bits.len());
-        while high - low > 1 {
-            let middle = low.midpoint(high);
-            if self.before[middle] <= j {
-                low = middle;
-            } else {
-                high = middle;
-            }
-        }
-        let at = low * 64 + nth_bit::<FAST>(self.bits[low], j - self.before[low]) as usize;
-        clamp(self.values[at], self.bounds[0], self.bounds[1])
+        self.at(self.find(j))
+    }
+
+    /// The `j`-th smallest and the next one, `j + 1 < len`.
+    #[inline(always)]
+    fn pair(&self, j: usize) -> [f64; 2] {
+        let first = self.find(j);
+        let rest = self.bits[first / 64] & (!1 << (first % 64));
+        let next = match rest {
+            0 => self.find(j + 1),
+            _ => first / 64 * 64 + rest.trailing_zeros() as usize,
+        };
+        [self.at(first), self.at(next)]
     }
 
     /// Quantile by linear interpolation.
@@ -67,7 +91,11 @@ impl<'a, const FAST: bool> Subset<'a, FAST> {
         let last = self.len() - 1;
         let position = q * last as f64;
         let index = position as usize;
-        between(self.get(index), self.get((index + 1).min(last)), position - index as f64)
+        if index == last {
+            return self.get(last);
+        }
+        let [a, b] = self.pair(index);
+        between(a, b, position - index as f64)
     }
 
     /// Smallest and largest value.
@@ -80,7 +108,11 @@ impl<'a, const FAST: bool> Subset<'a, FAST> {
     #[inline(always)]
     pub fn median(&self) -> f64 {
         let n = self.len();
-        middle(self.get((n - 1) / 2), self.get(n / 2))
+        if n % 2 == 1 {
+            return self.get(n / 2);
+        }
+        let [a, b] = self.pair(n / 2 - 1);
+        middle(a, b)
     }
 
     /// Median of the distances from `centre`, which lies between the middle values.

@@ -25,14 +25,24 @@ pub struct Scaling<'a> {
     pub channels: bool,
 }
 
+impl Scaling<'_> {
+    /// Output channels per asset.
+    pub fn width(&self) -> usize {
+        self.kept.len() * if self.channels { 2 } else { 1 }
+    }
+}
+
 /// Scaled values `[T, A, K]`, or `[T, A, 2 K]` with the mask channels behind.
-pub fn transform(exec: Exec, cube: Cube<'_>, scaling: &Scaling<'_>) -> Vec<f64> {
+///
+/// # Panics
+/// `out` does not have that size.
+pub fn transform(exec: Exec, cube: Cube<'_>, scaling: &Scaling<'_>, out: &mut [f64]) {
     const ROWS: usize = 16;
     let [times, assets, _] = cube.shape;
-    let width = scaling.kept.len() * if scaling.channels { 2 } else { 1 };
+    let width = scaling.width();
     let octets = Octet::all(scaling.kept);
-    let mut out = vec![0.0; times * assets * width];
-    let shared = SharedOut::new(&mut out);
+    assert_eq!(out.len(), times * assets * width, "output size");
+    let shared = SharedOut::new(out);
     exec.for_work(times * assets * width).for_each(times.div_ceil(ROWS), |chunk| {
         let rows = chunk * ROWS..((chunk + 1) * ROWS).min(times);
         // SAFETY: one range of times per task.
@@ -40,7 +50,6 @@ pub fn transform(exec: Exec, cube: Cube<'_>, scaling: &Scaling<'_>) -> Vec<f64> 
         let task = Task { cube, scaling, octets: &octets, first: rows.start, out, width };
         simd::run(exec.level(), task);
     });
-    out
 }
 
 struct Task<'a> {
