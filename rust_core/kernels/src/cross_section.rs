@@ -2,6 +2,7 @@
 
 use crate::exec::SharedOut;
 use crate::order;
+use crate::rolling::places;
 use crate::simd::{self, Kernel, LANES, Simd};
 use crate::{Exec, Level};
 
@@ -121,8 +122,6 @@ impl Kernel for Dispersion<'_> {
     }
 }
 
-/// Sorts values whose lowest mantissa bits hold their place; where what is left of two neighbours
-/// agrees, their true values decide.
 struct Rank<'a> {
     values: &'a [f64],
     width: usize,
@@ -137,92 +136,21 @@ impl Kernel for Rank<'_> {
         let Scratch { sorted, tied } = self.scratch;
         let sorted = sorted.values_mut();
         let counts = side_by_side::<S>(self.values, self.width, f64::NAN, sorted);
-        let places = self.width.next_power_of_two() as u64 - 1;
-        for (place, row) in sorted.chunks_exact_mut(LANES).enumerate() {
-            for v in row {
-                *v = key(*v, places, place as u64);
-            }
-        }
-        order::sort::<S>(sorted);
+        places::sort::<S>(sorted);
         let rows = self.values.chunks_exact(self.width);
         for (l, (values, out)) in rows.zip(self.out.chunks_exact_mut(self.width)).enumerate() {
             let n = counts[l] as usize;
-            let lane = Lane { keys: sorted, l, n, places, values };
             if n < self.width {
                 out.fill(f64::NAN);
             }
-            lane.ranks(tied, out);
-        }
-    }
-}
-
-/// `v` with its place in the lowest bits; `+inf`, beyond all keys, if it is missing.
-#[inline(always)]
-fn key(v: f64, places: u64, place: u64) -> f64 {
-    let finite = (v + 0.0).clamp(f64::MIN, f64::MAX); // one zero, and no bit of an infinity to set
-    let marked = f64::from_bits(finite.to_bits() & !places | place);
-    if v.is_nan() { f64::INFINITY } else { marked }
-}
-
-/// The sorted keys of one row.
-struct Lane<'a> {
-    keys: &'a [f64],
-    l: usize,
-    n: usize,
-    places: u64,
-    values: &'a [f64],
-}
-
-impl Lane<'_> {
-    #[inline(always)]
-    fn bits(&self, i: usize) -> u64 {
-        self.keys[i * LANES + self.l].to_bits()
-    }
-
-    #[inline(always)]
-    fn place(&self, i: usize) -> usize {
-        (self.bits(i) & self.places) as usize
-    }
-
-    /// Do the sorted keys `i` and `i + 1` agree but for their places?
-    #[inline(always)]
-    fn agree(&self, i: usize) -> bool {
-        (self.bits(i) ^ self.bits(i + 1)) & !self.places == 0
-    }
-
-    #[inline(always)]
-    fn ranks(&self, tied: &mut Vec<(f64, usize)>, out: &mut [f64]) {
-        let n = self.n as f64;
-        let mut from = 0;
-        while from < self.n {
-            let mut end = from + 1;
-            while end < self.n && self.agree(end - 1) {
-                end += 1;
-            }
-            if end == from + 1 {
-                out[self.place(from)] = (from as f64 + 0.5) / n;
-            } else {
-                self.resolve(from, end, tied, out);
-            }
-            from = end;
-        }
-    }
-
-    /// Ranks of the keys `from .. end`, which agree, by their true values.
-    #[inline(never)]
-    fn resolve(&self, from: usize, end: usize, tied: &mut Vec<(f64, usize)>, out: &mut [f64]) {
-        let n = self.n as f64;
-        tied.clear();
-        tied.extend((from..end).map(|i| (self.values[self.place(i)], self.place(i))));
-        if tied.iter().any(|tie| tie.0 != tied[0].0) {
-            tied.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
-        }
-        let mut below = from;
-        for equal in tied.chunk_by(|a, b| a.0 == b.0) {
-            let upto = below + equal.len();
-            let share = 0.5 * (below + upto) as f64 / n;
-            equal.iter().for_each(|&(_, place)| out[place] = share);
-            below = upto;
+            let lane = places::Lane::new(sorted, l, n);
+            lane.walk(
+                tied,
+                |place| values[place],
+                |_, place, ties| {
+                    out[place] = 0.5 * (ties.start + ties.end) as f64 / n as f64;
+                },
+            );
         }
     }
 }
