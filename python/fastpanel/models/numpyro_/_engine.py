@@ -19,7 +19,7 @@ from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper, fit_one, predict_one
 from fastpanel.typing import FloatArray
 
-_MAX_JOBS = {"cpu": 32}
+_MAX_JOBS = {"cpu": 16}  # more do not fit the cache
 _MAX_JOBS_ELSEWHERE = 512
 _MAX_BYTES = {"cpu": 1 << 28}
 _MAX_BYTES_ELSEWHERE = 1 << 32
