@@ -25,7 +25,7 @@ $(ENVIRONMENT): requirements.lock
 build: $(CORE) ## compile the core into the package
 $(CORE): $(ENVIRONMENT) $(RUST_SOURCES) pyproject.toml
 	@command -v cargo >/dev/null || \
-		{ echo "Install a Rust toolchain (1.88 or newer, https://rustup.rs) first."; exit 1; }
+		{ echo "Install a Rust toolchain (1.89 or newer, https://rustup.rs) first."; exit 1; }
 	PATH="$(CURDIR)/$(BIN):$$PATH" MATURIN_PEP517_ARGS=--locked $(BIN)/uv pip install --quiet \
 		--python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -90,7 +90,11 @@ _ATTRIBUTES = {
     "set_num_threads": "fastpanel._runtime",
     "show_versions": "fastpanel._runtime",
 }
-__all__ = ["__version__", *sorted(_SUBMODULES | _ATTRIBUTES.keys())]
+__all__ = [  # noqa: PLE0604  the names stand once, in the tables above
+    "__version__",
+    *sorted(_SUBMODULES),
+    *sorted(_ATTRIBUTES),
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -44,6 +44,38 @@ def cross_section_demean(x: FloatArray) -> FloatArray: ...
 def cross_section_mad_dispersion(x: FloatArray) -> FloatArray: ...
 
 # robust
+def robust_fit(
+    x: FloatArray,
+    missing: BoolArray | None,
+    *,
+    features: IntArray,
+    rows: IntArray,
+    classes: IntArray,
+    member: BoolArray,
+    quantiles: tuple[float, float],
+) -> tuple[FloatArray, FloatArray]: ...
+def pooled_moments(
+    x: FloatArray,
+    missing: BoolArray | None,
+    *,
+    block: IntArray,
+    rows: IntArray,
+    offsets: IntArray,
+    jobs: IntArray,
+    pairs: bool,
+) -> tuple[FloatArray, FloatArray, FloatArray | None]: ...
+def robust_transform(
+    x: FloatArray,
+    missing: BoolArray | None,
+    *,
+    kept: IntArray,
+    centre: FloatArray,
+    scale: FloatArray,
+    bounds: tuple[FloatArray, FloatArray],
+    clip: tuple[FloatArray, FloatArray],
+    fill: float,
+    channels: bool,
+) -> FloatArray: ...
 
 # splits
 _Sets: TypeAlias = tuple[IntArray, IntArray]

@@ -18,6 +18,7 @@ _EXTRA_OF_MODULE = {
     "matplotlib": "plots",
     "safetensors": "numpyro",
     "pandas": "pandas",
+    "ib_async": "providers",
 }
 
 

@@ -1,10 +1,10 @@
 //! Adapters of rolling windows, EWM and technical indicators: tables `[T, C]` down the rows.
 
+use fastpanel_kernels::Exec;
 use fastpanel_kernels::ewm::{self, Decay};
 use fastpanel_kernels::rolling::source::Table;
 use fastpanel_kernels::rolling::{self, Aggregate, Window, correlation, ranks, sorted, spectrum};
 use fastpanel_kernels::technical::{self, Bars, Smoothing};
-use fastpanel_kernels::Exec;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 

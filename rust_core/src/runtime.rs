@@ -1,5 +1,6 @@
 //! The two settings of a process (threads, SIMD level) and the release of the GIL.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fastpanel_kernels::{Exec, Level};
@@ -8,12 +9,14 @@ use pyo3::prelude::*;
 
 /// Zero means: as many as the machine offers.
 static THREADS: AtomicUsize = AtomicUsize::new(0);
+/// What the machine offers: asking the system takes microseconds, so it is asked once.
+static CORES: OnceLock<usize> = OnceLock::new();
 /// Index into [`Level::ALL`] plus one; zero means: what the CPU has.
 static LEVEL: AtomicUsize = AtomicUsize::new(0);
 
 fn threads() -> usize {
     match THREADS.load(Ordering::Relaxed) {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        0 => *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from)),
         n => n,
     }
 }

@@ -17,7 +17,8 @@ data:
     bars: simulated
     simulated: {n_assets: 3, years: 4, bar: 1d, late_listers: 0, seed: 1}
     groups: [momentum]
-cv: {warmup_len: 30, group_len: 40, q: 1}
+cv: {warmup_len: 52, group_len: 40, q: 1}
+preprocessing: {min_usable_ratio: 0.3}
 scoring: {spec: {metric_name: energy_score}}
 predictive: {num_samples: 32}
 flags: {simulation_mode: stub}
@@ -54,7 +55,7 @@ def test_version(capsys):
     ("arguments", "words"),
     [
         (["simulate"], "No such command 'simulate'"),
-        (["simulation"], "Missing option '--simulation-config'"),
+        (["simulation", "--simulation-config"], "requires an argument"),
         (["simulation", "--config", "x"], "No such option"),
     ],
 )

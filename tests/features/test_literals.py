@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import polars as pl
 import pytest
 
+from fastpanel.data import CleanBars
 from fastpanel.features import compute
 
 EPS = 1e-6
@@ -214,6 +216,17 @@ def test_weekday_means(from_days):
     assert last(clean, "dow_alpha_Mon_26w") == pytest.approx([0.01])
     assert last(clean, "dow_alpha_Fri_26w") == pytest.approx([-0.01])
     assert last(clean, "dow_spread_26w") == pytest.approx([0.02])
+
+
+@pytest.mark.parametrize(("mondays", "valid"), [(12, False), (13, True)])
+def test_weekday_mean_needs_half_of_the_weeks(from_days, mondays, valid):
+    clean = from_days(np.full(26 * 5 - 1, 0.01))
+    week = pl.col("timestamp").rank("dense") > 5 * (26 - mondays)
+    kept = clean.daily.filter((pl.col("timestamp").dt.weekday() != 1) | week)
+    part = CleanBars(clean.weekly, kept, clean.returns, clean.meta)
+    assert np.isfinite(last(part, "dow_alpha_Mon_26w")).all() == valid
+    assert np.isfinite(last(part, "dow_alpha_Fri_26w")).all()
+    assert np.isfinite(last(part, "dow_spread_26w")).all() == valid
 
 
 def test_glob_vol_is_the_mean(from_days):

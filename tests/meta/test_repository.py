@@ -52,3 +52,18 @@ def test_packages_hold_only_imports_and_all():
             continue
         body = path.read_text(encoding="utf-8")
         assert "\ndef " not in body and "\nclass " not in body, path
+
+
+def test_only_kernel_packages_reach_the_extension():
+    allowed = {"rolling", "cross_section", "splits", "preprocess", "scoring", "_runtime.py", "_jit.py"}
+    importers = {
+        path.relative_to(ROOT / "python" / "fastpanel").parts[0]
+        for path in PYTHON
+        if re.search(
+            r"^(from fastpanel import .*\b_core\b|import fastpanel\._core)",
+            path.read_text(encoding="utf-8"),
+            re.MULTILINE,
+        )
+    }
+    assert importers <= allowed
+    assert "rolling" in importers

@@ -105,6 +105,7 @@ def test_windows_visit_the_data_in_turn(truth, config, backend):
     assert set(np.flatnonzero(losses > losses.mean())) == {1, 3, 5, 7}
 
 
+@pytest.mark.slow
 def test_window_losses_average_to_the_full_loss(truth, config, backend):
     # KL is shared out over windows, so the mean over a pass estimates the full ELBO
     svi = {"num_elbo_particles": 50}
@@ -199,7 +200,7 @@ def test_fits_leave_nothing_behind(truth, config):
 
 
 @pytest.mark.parametrize("name", ["factor_model_v1", "factor_student_t", "test_model"])
-@pytest.mark.parametrize("guide", ["own", "mean_field"])
+@pytest.mark.parametrize("guide", ["own", pytest.param("mean_field", marks=pytest.mark.slow)])
 def test_every_shipped_pair_fits_and_predicts(simulate, config, backend, name, guide):
     truth = simulate(T=60, A=4, F=3)
     own = "test_guide" if name == "test_model" else "factor_guide_v1"

@@ -37,7 +37,7 @@ def test_importing_a_module_registers_and_twice_is_an_error():
 
 @pytest.mark.parametrize("register", [models.register_model, models.register_guide])
 def test_class_without_call_is_rejected_at_registration(register):
-    with pytest.raises(ModelError, match="'no_call'.*__call__"):
+    with pytest.raises(ModelError, match=r"'no_call'.*__call__"):
 
         @register("no_call")
         class NoCall:
@@ -45,7 +45,7 @@ def test_class_without_call_is_rejected_at_registration(register):
 
 
 def test_factory_that_returns_no_callable_is_rejected_at_build():
-    with pytest.raises(ModelError, match="model 'five'.*int"):
+    with pytest.raises(ModelError, match=r"model 'five'.*int"):
         build_model(lambda params: 5, "five", {})
 
 
@@ -63,7 +63,7 @@ def test_guide_factory_gets_the_model_only_where_it_asks():
 def test_unknown_names_list_what_is_there():
     with pytest.raises(UnknownNameError, match="factor_model_v1"):
         models.default_model_registry()["factor_model"]
-    with pytest.raises(ParameterError, match="'stan'.*'pyro'"):
+    with pytest.raises(ParameterError, match=r"'stan'.*'pyro'"):
         models.register_model("x", backend="stan")
 
 

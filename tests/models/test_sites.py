@@ -101,7 +101,7 @@ def test_latent_per_week_is_refused(backend):
         loc = ppl.param("level_loc", xp.zeros(batch.X.shape[0]))
         ppl.sample("level", dist.Normal(loc, 0.1).to_event(1))
 
-    with pytest.raises(ModelError, match="'level_loc'.*number of weeks"):
+    with pytest.raises(ModelError, match=r"'level_loc'.*number of weeks"):
         fit(backend, model, guide, f"weekly_{backend}")
 
 
@@ -111,6 +111,7 @@ def test_factor_guide_on_a_foreign_model_says_what_to_use(backend):
         models.fit(X, Y, {"model": section})
 
 
+@pytest.mark.slow
 def test_elementwise_model_need_not_look_at_the_mask(backend):
     # the trainer leaves NaN targets out even though the model ignores batch.M
     rng = np.random.default_rng(0)

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import hypothesis.strategies as st
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 
 import fastpanel as fp
-from fastpanel import _core
 from fastpanel.errors import ParameterError, ShapeError
 
 rolling = fp.rolling
@@ -106,6 +106,28 @@ def test_agrees_with_the_definition(case, shape, window, needed, level):
         np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-13)
 
 
+@pytest.mark.parametrize("window", [160, 171, 400])
+@pytest.mark.parametrize("digits", [0, 9])
+def test_order_statistics_of_long_windows(window, digits, level, threads):
+    rng = np.random.default_rng(15)
+    x = holes(np.round(rng.normal(size=(900, 11)), digits), rng, 0.05)
+    x[300:330, 2] = [1.0, np.nextafter(1.0, 2.0), np.inf] * 10
+    x[:, 5] = np.nan
+    frame = pd.DataFrame(x).rolling(window, min_periods=100)
+    got = rolling.median(x, window, min_periods=100)
+    np.testing.assert_array_equal(got[:, 3:], frame.median().to_numpy()[:, 3:])
+    want = naive(CASES["median"], x[:, 2:3], window, 100)
+    np.testing.assert_array_equal(got[:, 2:3], want)
+    low = rolling.quantile(x, window, 0.05, min_periods=100)
+    want = frame.quantile(0.05).to_numpy()[:, 3:]
+    np.testing.assert_allclose(low[:, 3:], want, rtol=1e-13, atol=1e-15)
+    for cut in (1, window, window + 1, 600):
+        part = rolling.median(x[:cut], window, min_periods=100)
+        np.testing.assert_array_equal(part, got[:cut])
+        part = rolling.median(x[cut:], window, min_periods=100)[window:]
+        np.testing.assert_array_equal(part, got[cut + window :])
+
+
 @every_case
 def test_later_rows_change_no_bit(case):
     rng = np.random.default_rng(8)
@@ -149,20 +171,6 @@ def test_threads_change_no_bit(case, threads):
     many = case.run(x, 30, min_periods=3)
     fp.set_num_threads(1)
     np.testing.assert_array_equal(many, case.run(x, 30, min_periods=3))
-
-
-@pytest.fixture(params=[2, 3, 7])
-def threads(request):
-    fp.set_num_threads(request.param)
-    yield request.param
-    fp.set_num_threads(None)
-
-
-@pytest.fixture(params=_core.simd_levels())
-def level(request):
-    _core.set_simd_level(request.param)
-    yield request.param
-    _core.set_simd_level(_core.simd_levels()[-1])
 
 
 @every_case

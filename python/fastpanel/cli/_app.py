@@ -8,9 +8,15 @@ from typing import Annotated
 
 import typer
 
+from fastpanel._environment import dotenv
 from fastpanel._version import __version__
 from fastpanel.cli._audit import audit
+from fastpanel.cli._data_cleaning import data_cleaning
+from fastpanel.cli._data_processing import data_processing
+from fastpanel.cli._feature_engineering import feature_engineering
+from fastpanel.cli._historical import historical
 from fastpanel.cli._simulation import simulation
+from fastpanel.cli._wizard import wizard
 from fastpanel.errors import FastPanelError
 
 app = typer.Typer(
@@ -21,8 +27,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command()(simulation)
-app.command()(audit)
+for command in (
+    wizard,
+    historical,
+    data_cleaning,
+    data_processing,
+    feature_engineering,
+    simulation,
+    audit,
+):
+    app.command(command.__name__)(command)  # typer would turn the underscores into dashes
 
 
 @app.callback(invoke_without_command=True)
@@ -38,10 +52,14 @@ def _root(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line; returns the exit code: 0, 1 (failure), 2 (usage), 130 (Ctrl-C)."""
+    """Run the command line; returns the exit code: 0, 1 (failure), 2 (usage), 130 (Ctrl-C).
+
+    Variables that the process does not have are taken from ``.env`` in the working directory.
+    """
     warnings.showwarning = _print_warning
     try:
-        app(args=arguments, standalone_mode=False)
+        with dotenv():
+            app(args=arguments, standalone_mode=False)
     except FastPanelError as error:
         typer.echo(f"fastpanel: error: {error}", err=True)
         return 1

@@ -16,8 +16,9 @@ def audit(
         bool, typer.Option("--allow-ragged", help="Mask weeks outside an asset's life.")
     ] = False,
 ) -> None:
-    """Prove that no feature looks ahead: recompute on cut and on altered data, compare bits.
+    """Prove that no feature looks ahead.
 
+    Recomputes on cut and on altered data and compares bits.
     Exits with 1 and names feature, row and cut if one does.
 
     Example: fastpanel audit bars.parquet --group momentum,volatility

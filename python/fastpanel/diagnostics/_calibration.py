@@ -123,13 +123,11 @@ def coverage_over_time(forecasts: Forecasts, levels: Sequence[float]) -> Coverag
     if wanted.ndim != 1 or not wanted.size or not ((wanted > 0.0) & (wanted < 1.0)).all():
         raise ParameterError(f"levels must lie in (0, 1), got {list(levels)}")
     scored = forecasts.scored
-    observed = np.full((len(scored), len(wanted)), np.nan)
-    for week in np.flatnonzero(scored.any(axis=1)):
-        there = scored[week]
-        observed[week] = scoring.coverage(
-            forecasts.truth[week, there], forecasts.samples[:, week, there], wanted, m_axis=0
-        )
-    return CoverageOverTime(forecasts.times, wanted, observed, scored.sum(axis=1, dtype=np.int64))
+    truth = np.where(scored, forecasts.truth, np.nan)
+    shares = scoring.coverage(truth, forecasts.samples, wanted, m_axis=0, axis=-1)
+    return CoverageOverTime(
+        forecasts.times, wanted, np.asarray(shares).T, scored.sum(axis=1, dtype=np.int64)
+    )
 
 
 def coverage_curve(forecasts: Forecasts, levels: Sequence[float] = CURVE_LEVELS) -> CoverageCurve:

@@ -33,7 +33,16 @@ def catalog() -> Catalog:
 
 
 def select(groups: str | Sequence[str], features: str | Sequence[str] | None) -> Catalog:
-    """Columns of some groups, narrowed to some keys; in catalogue order."""
+    """Columns of some groups, narrowed to some keys; in catalogue order.
+
+    Takes the arguments of :func:`compute` and raises the same
+    ``UnknownNameError`` for a name that is not there.
+
+    Examples
+    --------
+    >>> select("momentum", "ema_spread").names
+    ('ema_spread_4w_26w', 'ema_spread_12w_26w')
+    """
     known = catalog()
     chosen = known
     if groups != "all":

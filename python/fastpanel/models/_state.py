@@ -82,8 +82,8 @@ class FitState:
         weights and of itself, so a changed or foreign file is refused.
         """
         weights = _weights_path(Path(path))
-        tensors = {f"params.{name}": np.ascontiguousarray(a) for name, a in self.params.items()}
-        tensors |= {name: np.ascontiguousarray(getattr(self, name)) for name in _ARRAYS}
+        tensors = {f"params.{name}": np.asarray(a, order="C") for name, a in self.params.items()}
+        tensors |= {name: np.asarray(getattr(self, name), order="C") for name in _ARRAYS}
         numpy_io = _extras.require("safetensors.numpy", "storing a fitted model")
         content = numpy_io.save(tensors)
         meta: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}

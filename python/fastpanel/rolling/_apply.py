@@ -98,7 +98,7 @@ def apply(
 
 def _values_first(table: FloatArray) -> tuple[FloatArray, IntArray]:
     """Per column its values in front, and how many there are above each row."""
-    columns = np.ascontiguousarray(table.T)
+    columns = table.T.copy()  # the table may be the user's own memory
     present = ~np.isnan(columns)
     above = np.zeros((columns.shape[0], columns.shape[1] + 1), dtype=np.int64)
     np.cumsum(present, axis=1, out=above[:, 1:])

@@ -20,7 +20,7 @@ def climatology(y_train: FloatArray, draws: int, rng: np.random.Generator) -> Fl
     A missing entry of a drawn week is filled from another observed week of the
     same asset; an asset never observed stays NaN.
     """
-    samples = y_train[rng.integers(len(y_train), size=draws)]
+    samples: FloatArray = y_train[rng.integers(len(y_train), size=draws)]
     for asset in range(y_train.shape[1]):
         missing = np.isnan(samples[:, asset])
         observed = y_train[np.isfinite(y_train[:, asset]), asset]
@@ -41,7 +41,8 @@ def ewma_volatility(y_train: FloatArray, draws: int, rng: np.random.Generator) -
     with np.errstate(invalid="ignore"):
         volatility = np.sqrt((weights * squares).sum(axis=0) / weights.sum(axis=0))
     normal = rng.standard_normal((draws, y_train.shape[1]))
-    return normal @ _root(_correlation(y_train, observed)) * volatility
+    samples: FloatArray = normal @ _root(_correlation(y_train, observed)) * volatility
+    return samples
 
 
 def _correlation(y: FloatArray, observed: np.ndarray) -> FloatArray:
@@ -51,7 +52,9 @@ def _correlation(y: FloatArray, observed: np.ndarray) -> FloatArray:
     both = observed.T.astype(np.float64) @ observed
     cross = centred.T @ centred
     scale = np.sqrt((centred**2).T @ observed) * np.sqrt(observed.T @ (centred**2))
-    correlation = np.divide(cross, scale, out=np.zeros_like(cross), where=(scale > 0) & (both > 1))
+    correlation: FloatArray = np.divide(
+        cross, scale, out=np.zeros_like(cross), where=(scale > 0) & (both > 1)
+    )
     np.fill_diagonal(correlation, 1.0)
     return correlation
 

@@ -17,7 +17,7 @@ FitConfig = dict[str, Any]
 def fit_config(
     config: SimulationConfig, values: Mapping[str, Any], prebuilt: Mapping[str, Any] | None = None
 ) -> FitConfig:
-    """Sections ``model`` and ``training`` of a candidate.
+    """Sections ``model`` and ``training`` of a candidate, as plain containers.
 
     Precedence: base configuration, then ``prebuilt`` (``params`` and
     ``guide_params`` of the prebuild hook), then the candidate's ``values``;

@@ -29,7 +29,11 @@ class DatasetParams(StrictModel):
     """Where bars come from and how they become features and targets."""
 
     bars: str | None = None
-    """Path or glob of bar files, or ``simulated``; relative to the working directory."""
+    """Path or glob of bar files, or ``simulated``; null: inputs come from the stores."""
+    feature_store: str | None = None
+    """Folder of feature groups by week; null: ``FEATURE_STORE_SOURCE``."""
+    data_lake: str | None = None
+    """Folder of cleaned data by week; null: ``DATA_LAKE_SOURCE``."""
     simulated: dict[str, Any] = Field(default_factory=dict)
     """Arguments of ``fp.data.simulated_market`` when ``bars`` is ``simulated``."""
     assets: tuple[str, ...] | None = None

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from fastpanel import features
+from fastpanel._tensors import load_tensors, save_tensors
 from fastpanel.data import Panel, clean_bars, read_bars, simulated_market
-from fastpanel.errors import ArtifactError, ConfigError, DataError, ShapeError
+from fastpanel.errors import ArtifactError, DataError, ShapeError
 from fastpanel.simulation._config import SIMULATED, DatasetParams
-from fastpanel.simulation._tensors import load_tensors, save_tensors
+from fastpanel.simulation._stores import panel_from_stores
 from fastpanel.typing import BoolArray, FloatArray, TimeArray
 
 _PREFIX = "__"
@@ -85,11 +86,17 @@ class Dataset:
 
 
 def build_dataset(params: DatasetParams) -> Dataset:
-    """Bars to features to the bundle, as the configuration says."""
+    """Bars or stored features to the bundle, as the configuration says."""
     if params.bars is None:
-        raise ConfigError(
-            "data.dataset_params.bars: give the path of bar files, or 'simulated', "
-            "or hand a panel to fp.simulation.run"
+        stored, names = panel_from_stores(params)
+        return _bundle(
+            stored.values,
+            stored.mask,
+            stored.times,
+            stored.assets,
+            names,
+            np.asarray(stored.targets),
+            params,
         )
     if params.bars == SIMULATED:
         bars = simulated_market(**params.simulated)

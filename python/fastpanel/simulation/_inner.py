@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,21 +10,20 @@ from typing import Any
 import numpy as np
 
 from fastpanel._files import sha256
-from fastpanel.errors import FastPanelError, ModelError
+from fastpanel.errors import ModelError
 from fastpanel.models import FitJob, PredictJob
-from fastpanel.preprocess import PanelPreprocessor, PreprocessState
+from fastpanel.preprocess import PanelPreprocessor
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset, base_name
-from fastpanel.simulation._hooks import Hooks, Prediction
+from fastpanel.simulation._hooks import Hooks, Prediction, State
 from fastpanel.simulation._keys import inner_sections
 from fastpanel.simulation._ledger import Ledger, UnitRecord, content_key
 from fastpanel.simulation._payload import make_payload, save_payload
 from fastpanel.simulation._seeds import unit_seed
 from fastpanel.simulation._space import ScoreSpace
 from fastpanel.simulation._structure import OuterPlan
-from fastpanel.splits import Fold
 from fastpanel.typing import FloatArray, IntArray
 
 
@@ -34,8 +32,8 @@ class SplitData:
     """One inner split, scaled with the statistics of its own training rows."""
 
     index: int
-    fold: Fold
-    state: PreprocessState
+    rows: IntArray
+    test_rows: IntArray
     Z_train: FloatArray
     y_train: FloatArray
     Z_test: FloatArray
@@ -52,12 +50,21 @@ def preprocessor(config: SimulationConfig) -> PanelPreprocessor:
     )
 
 
+def largest_fit(dataset: Dataset, config: SimulationConfig) -> tuple[int, int]:
+    """Most training rows and model features that any fit of the run can have."""
+    weeks, _, n_features = dataset.X.shape
+    channels = 2 if config.preprocessing.append_mask_as_features else 1
+    return weeks, channels * n_features
+
+
 def prepare_splits(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) -> list[SplitData]:
     """Fit the preprocessing of all splits at once and scale their rows."""
     known = plan.known  # nothing at or after this row can be reached from here on
     X, mask, y = dataset.X[:known], dataset.mask[:known], dataset.y[:known]
     names = [base_name(name) for name in dataset.features]
-    states = preprocessor(config).fit_splits(X, names, plan.inner, mask=mask)
+    states = preprocessor(config).fit_splits(
+        X, names, plan.inner, mask=mask, asset_names=dataset.assets
+    )
     data = []
     for index, (split, state) in enumerate(zip(plan.inner, states, strict=True)):
         train, test = split.train, split.test
@@ -65,8 +72,8 @@ def prepare_splits(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) 
         data.append(
             SplitData(
                 index=index,
-                fold=split,
-                state=state,
+                rows=train,
+                test_rows=test,
                 Z_train=state.transform(X[train], mask[train]),
                 y_train=y[train],
                 Z_test=state.transform(X[test], mask[test]),
@@ -113,31 +120,22 @@ class InnerObjective:
 
     def evaluate(self, candidate: str, values: Mapping[str, Any]) -> list[UnitRecord]:
         """One record per split, from the ledger or computed now."""
-        finished = self.ledger.finished(candidate)
-        if finished is not None:
-            return finished
-        started = time.monotonic()
-        jobs = [self._job(candidate, values, split) for split in self.splits]
-        outcomes = self._fit_and_predict(jobs)
-        seconds = (time.monotonic() - started) / len(jobs)
-        records = [
-            self._record(candidate, split, outcome, seconds)
-            for split, outcome in zip(self.splits, outcomes, strict=True)
-        ]
-        self.ledger.append(candidate, records)
-        return records
+        return self.evaluate_all({candidate: values})[candidate]
 
     def evaluate_all(
         self, candidates: Mapping[str, Mapping[str, Any]], reporter: Reporter | None = None
     ) -> dict[str, list[UnitRecord]]:
-        """Every candidate in the order of the plan."""
+        """Every candidate, in the order of the plan; those without a record are fitted together."""
         results: dict[str, list[UnitRecord]] = {}
         best = ("", -np.inf)
         title = f"fold {self._plan.group}: candidates"
         with (reporter or SilentReporter()).task(title, len(candidates)) as task:
-            for candidate, values in candidates.items():
-                results[candidate] = self.evaluate(candidate, values)
-                score = aggregate_score([r.score for r in results[candidate]], self._config)
+            stored = {name: self.ledger.finished(name) for name in candidates}
+            states = self._fit({n: v for n, v in candidates.items() if stored[n] is None})
+            for candidate in candidates:
+                records = stored[candidate] or self._score(candidate, states[candidate])
+                results[candidate] = records
+                score = aggregate_score([record.score for record in records], self._config)
                 if score > best[1]:
                     best = (candidate, score)
                 task.advance(1, note=f"best {best[0]} ({best[1]:.4g})" if best[0] else "")
@@ -147,53 +145,86 @@ class InnerObjective:
         config: FitConfig = fit_config(self._config, values, self._prebuilt)
         place = (self._plan.group, int(candidate), split.index)
         config["seed"] = unit_seed(self._config.cv.seed, *place)
-        config["train_index"] = split.fold.train
+        config["train_index"] = split.rows
+        config["pad_to"] = largest_fit(self._dataset, self._config)
         return FitJob(X=split.Z_train, y=split.y_train, config=config, init_state=None)
 
-    def _fit_and_predict(self, jobs: Sequence[FitJob]) -> list[Prediction | FastPanelError]:
-        tests = [split.Z_test for split in self.splits]
-        if self._hooks.fit_many is not None and self._hooks.predict_many is not None:
-            try:
-                states = self._hooks.fit_many(jobs)
-                draws = self._config.predictive.num_samples
-                asked = [
-                    PredictJob(X=test, state=state, config=job.config, num_samples=draws)
-                    for test, state, job in zip(tests, states, jobs, strict=True)
-                ]
-                return list(self._hooks.predict_many(asked))
-            except ModelError:
-                pass  # find out below which split failed
-        return [self._fit_and_predict_one(job, test) for job, test in zip(jobs, tests, strict=True)]
+    def _fit(
+        self, candidates: Mapping[str, Mapping[str, Any]]
+    ) -> dict[str, list[tuple[FitJob, State | ModelError]]]:
+        """Fit all splits of all ``candidates``, in one batch where the hooks can."""
+        jobs = {
+            candidate: [self._job(candidate, values, split) for split in self.splits]
+            for candidate, values in candidates.items()
+        }
+        flat = [job for own in jobs.values() for job in own]
+        states = iter(self._fit_batch(flat))
+        return {name: [(job, next(states)) for job in own] for name, own in jobs.items()}
 
-    def _fit_and_predict_one(self, job: FitJob, Z_test: FloatArray) -> Prediction | FastPanelError:
-        try:
-            state = self._hooks.fit_model(job.X, job.y, job.config, job.init_state)
-            return self._hooks.predict(
-                Z_test, state, job.config, self._config.predictive.num_samples
-            )
-        except ModelError as error:
-            return error
+    def _fit_batch(self, jobs: Sequence[FitJob]) -> list[State | ModelError]:
+        if self._hooks.fit_many is not None and jobs:
+            try:
+                return list(self._hooks.fit_many(jobs))
+            except ModelError:
+                pass  # find out below which of them failed
+        states: list[State | ModelError] = []
+        for job in jobs:
+            try:
+                states.append(self._hooks.fit_model(job.X, job.y, job.config, job.init_state))
+            except ModelError as error:
+                states.append(error)
+        return states
+
+    def _score(
+        self, candidate: str, fits: Sequence[tuple[FitJob, State | ModelError]]
+    ) -> list[UnitRecord]:
+        """Predict, score and record all splits of one candidate."""
+        predictions = self._predict(fits)
+        records = [
+            self._record(candidate, split, prediction)
+            for split, prediction in zip(self.splits, predictions, strict=True)
+        ]
+        self.ledger.append(candidate, records)
+        return records
+
+    def _predict(
+        self, fits: Sequence[tuple[FitJob, State | ModelError]]
+    ) -> list[Prediction | ModelError]:
+        draws = self._config.predictive.num_samples
+        tests = [split.Z_test for split in self.splits]
+        asked = [
+            PredictJob(X=test, state=state, config=job.config, num_samples=draws)
+            for test, (job, state) in zip(tests, fits, strict=True)
+            if not isinstance(state, ModelError)
+        ]
+        if self._hooks.predict_many is not None and len(asked) == len(fits):
+            return list(self._hooks.predict_many(asked))
+        return [
+            state
+            if isinstance(state, ModelError)
+            else self._hooks.predict(test, state, job.config, draws)
+            for test, (job, state) in zip(tests, fits, strict=True)
+        ]
 
     def _record(
-        self, candidate: str, split: SplitData, outcome: Prediction | FastPanelError, seconds: float
+        self, candidate: str, split: SplitData, outcome: Prediction | ModelError
     ) -> UnitRecord:
-        if isinstance(outcome, FastPanelError):
-            return UnitRecord(
-                candidate, split.index, float("nan"), seconds, None, None, error=str(outcome)
-            )
+        if isinstance(outcome, ModelError):
+            reason = str(outcome)
+            return UnitRecord(candidate, split.index, float("nan"), None, None, error=reason)
         spec = {**self._config.scoring.spec.model_dump(), "transform": split.space}
         score = float(self._hooks.score(split.y_test, outcome, spec))
         payload = make_payload(
             split.y_test,
             np.asarray(outcome["samples"], dtype=np.float64),
             split.space,
-            split.fold.test,
+            split.test_rows,
             split.test_groups,
             self._config.scoring.spec.estimator,
         )
         name = f"candidates/candidate_{candidate}_split_{split.index}.pt"
         save_payload(payload, self._folder / name)
-        return UnitRecord(candidate, split.index, score, seconds, name, sha256(self._folder / name))
+        return UnitRecord(candidate, split.index, score, name, sha256(self._folder / name))
 
     def _key(self, digest: str) -> str:
         return content_key(

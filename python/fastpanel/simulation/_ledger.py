@@ -25,7 +25,6 @@ class UnitRecord:
     candidate: str
     split: int
     score: float
-    seconds: float
     file: str | None
     sha256: str | None
     error: str | None = None

@@ -14,7 +14,7 @@ from fastpanel.simulation._candidate import FitConfig, fit_config
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset, base_name
 from fastpanel.simulation._hooks import Hooks, Prediction, State
-from fastpanel.simulation._inner import preprocessor
+from fastpanel.simulation._inner import largest_fit, preprocessor
 from fastpanel.simulation._seeds import unit_seed
 from fastpanel.simulation._space import ScoreSpace
 from fastpanel.simulation._structure import OuterPlan
@@ -96,19 +96,24 @@ def evaluate_outer_walk_forward(
     OuterResult
     """
     base = fit_config(config, values, prebuilt)
-    pre = preprocessor(config)
+    base["pad_to"] = largest_fit(dataset, config)
     frozen = fit_fold_preprocessing(dataset, plan, config)
     rows = np.arange(plan.start, plan.stop, dtype=np.int64)
+    known = [training_rows(plan, int(row), config) for row in rows]
+    scalers = preprocessor(config).refit_splits(
+        frozen,
+        dataset.X[: plan.stop],
+        known,
+        mask=dataset.mask[: plan.stop],
+        asset_names=dataset.assets,
+    )
     shape = (config.predictive.num_samples, len(rows), len(dataset.assets))
     samples, weights, pnl = np.empty(shape), np.zeros(shape[1:]), np.empty(len(rows))
     state: State = None
     w_prev: FloatArray | None = None
     with (reporter or SilentReporter()).task(f"fold {plan.group}: weeks", len(rows)) as task:
         for i, row in enumerate(rows):
-            train = training_rows(plan, int(row), config)
-            scaler = pre.refit(
-                frozen, dataset.X[: row + 1], mask=dataset.mask[: row + 1], rows=train
-            )
+            train, scaler = known[i], scalers[i]
             if state is None or i % config.outer.refit_every == 0:
                 week = _week_config(base, config, plan, i, train, warm=state is not None)
                 Z = scaler.transform(dataset.X[train], dataset.mask[train])

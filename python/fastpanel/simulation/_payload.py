@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from fastpanel import scoring
+from fastpanel._tensors import load_tensors, save_tensors
 from fastpanel.simulation._space import ScoreSpace
-from fastpanel.simulation._tensors import load_tensors, save_tensors
 from fastpanel.typing import FloatArray, IntArray
 
 
@@ -85,7 +85,7 @@ def _energy_score(
 ) -> FloatArray:
     truth = z_true[:, assets] @ whitener.T
     draws = z_samples[:, :, assets].astype(np.float64) @ whitener.T
-    score: FloatArray = scoring.energy_score(truth, draws, m_axis=0, estimator=estimator)  # type: ignore[arg-type]
+    score: FloatArray = scoring.energy_score(truth, draws, m_axis=0, estimator=estimator)
     return score
 
 

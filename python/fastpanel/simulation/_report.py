@@ -202,7 +202,7 @@ def _equal_weight_pnl(result: SimulationResult, config: SimulationConfig) -> Flo
         held: FloatArray | None = None
         for i, row in enumerate(fold.rows):
             present = np.isfinite(fold.samples[:, i]).all(axis=0)
-            weights = present / max(int(present.sum()), 1)
+            weights = np.asarray(present / max(int(present.sum()), 1), dtype=np.float64)
             realised = result.dataset.to_returns(result.dataset.y[row])
             pnl.append(portfolio.compute_pnl(weights, realised, held, config.cost))
             held = weights

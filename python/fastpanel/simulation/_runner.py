@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpanel._environment import Environment
 from fastpanel._files import write_json
 from fastpanel.data import Panel
 from fastpanel.errors import ArtifactError, ConfigError, ModelError
@@ -168,7 +168,10 @@ def run(
 
 def output_folder(label: str) -> Path:
     """``SIMULATION_SOURCE/<label>``, or ``runs/<label>``; an absolute label stands for itself."""
-    return Path(os.environ.get("SIMULATION_SOURCE", "runs")).expanduser() / label
+    environment = Environment()
+    if environment.get("SIMULATION_SOURCE") is None:
+        return Path("runs") / label
+    return environment.folder("SIMULATION_SOURCE") / label
 
 
 def _open_dataset(config: SimulationConfig, panel: Panel | None) -> tuple[Dataset, Path, bool]:

@@ -121,6 +121,8 @@ struct Deviation {
 struct DeviationState<F> {
     weights: Weights<F>,
     mean: F,
+    /// What the mean lacks by rounding: it may be far larger than the deviation.
+    rest: F,
     variance: F,
     /// Sum of the squared weights, in the unit of the squared weight.
     squares: F,
@@ -134,7 +136,14 @@ impl Recursion for Deviation {
     fn start<S: Simd>(self) -> DeviationState<S::F> {
         let (zero, none) = (S::splat(0.0), S::splat(f64::NAN));
         let weights = Weights::start::<S>();
-        DeviationState { weights, mean: zero, variance: zero, squares: zero, correction: none }
+        DeviationState {
+            weights,
+            mean: zero,
+            rest: zero,
+            variance: zero,
+            squares: zero,
+            correction: none,
+        }
     }
     #[inline(always)]
     fn step<S: Simd>(self, state: &mut DeviationState<S::F>, v: S::F) -> S::F {
@@ -143,11 +152,13 @@ impl Recursion for Deviation {
         let defined = state.weights.step::<S>(&self.decay, ok);
 
         let share = state.weights.share;
-        let d = S::sub(v, state.mean);
+        let d = S::sub(S::sub(v, state.mean), state.rest);
         let grown = S::fma(share, S::mul(d, d), state.variance);
         let variance = S::mul(S::sub(S::splat(1.0), share), grown);
         state.variance = S::select(ok, variance, state.variance);
-        state.mean = S::select(ok, S::fma(share, d, state.mean), state.mean);
+        let (mean, rest) = two_sum::<S>(state.mean, S::fma(share, d, state.rest));
+        state.mean = S::select(ok, mean, state.mean);
+        state.rest = S::select(ok, rest, state.rest);
         if self.bias {
             return S::select(defined, S::sqrt(state.variance), S::splat(f64::NAN));
         }
@@ -176,6 +187,14 @@ impl Deviation {
         }
         S::select(ok, squares, decayed)
     }
+}
+
+/// `a + b` rounded, and what the rounding has taken (Knuth).
+#[inline(always)]
+fn two_sum<S: Simd>(a: S::F, b: S::F) -> (S::F, S::F) {
+    let sum = S::add(a, b);
+    let part = S::sub(sum, a);
+    (sum, S::add(S::sub(a, S::sub(sum, part)), S::sub(b, part)))
 }
 
 /// `W^2 / (W^2 - sum w^2)`; NaN with one value, whose weights cancel only up to rounding.

@@ -128,20 +128,20 @@ impl Exec {
 
 /// A mutable slice that several threads write at places that never overlap.
 #[derive(Clone, Copy)]
-pub struct SharedOut<'a> {
-    start: *mut f64,
+pub struct SharedOut<'a, T = f64> {
+    start: *mut T,
     len: usize,
-    marker: std::marker::PhantomData<&'a mut [f64]>,
+    marker: std::marker::PhantomData<&'a mut [T]>,
 }
 
 // SAFETY: the only access is `slice`, whose caller promises disjoint ranges.
-unsafe impl Send for SharedOut<'_> {}
+unsafe impl<T: Send> Send for SharedOut<'_, T> {}
 // SAFETY: as above.
-unsafe impl Sync for SharedOut<'_> {}
+unsafe impl<T: Send> Sync for SharedOut<'_, T> {}
 
-impl<'a> SharedOut<'a> {
+impl<'a, T> SharedOut<'a, T> {
     /// Borrow `out` for the time of a parallel call.
-    pub fn new(out: &'a mut [f64]) -> Self {
+    pub fn new(out: &'a mut [T]) -> Self {
         SharedOut { start: out.as_mut_ptr(), len: out.len(), marker: std::marker::PhantomData }
     }
 
@@ -151,7 +151,7 @@ impl<'a> SharedOut<'a> {
     /// No two live slices overlap.
     #[inline(always)]
     #[allow(clippy::mut_from_ref)]
-    pub unsafe fn slice(&self, from: usize, len: usize) -> &'a mut [f64] {
+    pub unsafe fn slice(&self, from: usize, len: usize) -> &'a mut [T] {
         assert!(from + len <= self.len, "range outside the output");
         // SAFETY: in bounds by the assert, disjoint by the caller's promise.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(from), len) }
@@ -162,7 +162,7 @@ impl<'a> SharedOut<'a> {
     /// # Safety
     /// `at` is in bounds and no other thread touches what is written through it.
     #[inline(always)]
-    pub unsafe fn at(&self, at: usize) -> *mut f64 {
+    pub unsafe fn at(&self, at: usize) -> *mut T {
         debug_assert!(at < self.len.max(1));
         // SAFETY: in bounds by the caller's promise.
         unsafe { self.start.add(at) }

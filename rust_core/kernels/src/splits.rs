@@ -488,11 +488,11 @@ mod tests {
             let meets = |i: i64| test.iter().any(|&j| i <= ends[j as usize] && j <= ends[i as usize]);
             let blocks = of(&full.test, 0);
             let after = |i: i64| blocks.iter().any(|&[s, e]| {
-                let reach = (s..e).map(|j| ends[j as usize]).max().unwrap();
+                let reach = (s..e).map(|j| ends[j as usize]).max().expect("not empty");
                 i > reach && i <= reach + embargo
             });
             let bridged = |i: i64| blocks.iter().any(|&[s, e]| {
-                i >= s && i <= (s..e).map(|j| ends[j as usize]).max().unwrap()
+                i >= s && i <= (s..e).map(|j| ends[j as usize]).max().expect("not empty")
             });
             let train: Vec<i64> =
                 (0..n).filter(in_pool).filter(|&i| !meets(i) && !bridged(i) && !after(i)).collect();

@@ -151,6 +151,7 @@ struct Strength;
 impl Accumulator for Strength {
     const ANCHORED: bool = false;
     type State<S: Simd> = [S::F; 2];
+    type Factors<S: Simd> = ();
     #[inline(always)]
     fn empty<S: Simd>(self) -> [S::F; 2] {
         [S::splat(0.0); 2]
@@ -164,7 +165,9 @@ impl Accumulator for Strength {
         [S::add(a[0], b[0]), S::add(a[1], b[1])]
     }
     #[inline(always)]
-    fn finish<S: Simd>(self, _n: S::F, state: [S::F; 2], _anchor: S::F) -> S::F {
+    fn factors<S: Simd>(self, _n: S::F) {}
+    #[inline(always)]
+    fn finish<S: Simd>(self, _factors: (), state: [S::F; 2], _anchor: S::F) -> S::F {
         index::<S>(state)
     }
 }

@@ -86,8 +86,11 @@ impl Block<'_> {
                 // SAFETY: as above.
                 let d = S::sub(unsafe { self.x.row::<S>(t, c, lanes) }, anchor);
                 let finite = S::lt(S::abs(d), S::splat(f64::INFINITY));
-                rows[(t - first) * self.width + g]
-                    .store::<S>(S::select(finite, d, S::splat(f64::NAN)));
+                rows[(t - first) * self.width + g].store::<S>(S::select(
+                    finite,
+                    d,
+                    S::splat(f64::NAN),
+                ));
             }
         }
         rows
@@ -247,4 +250,3 @@ fn flat_mut(lines: &mut [Line]) -> &mut [f64] {
     // SAFETY: a line is eight values without padding.
     unsafe { std::slice::from_raw_parts_mut(lines.as_mut_ptr().cast(), lines.len() * LANES) }
 }
-

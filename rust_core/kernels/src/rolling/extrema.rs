@@ -11,6 +11,7 @@ pub struct Min;
 impl Accumulator for Min {
     const ANCHORED: bool = false;
     type State<S: Simd> = S::F;
+    type Factors<S: Simd> = ();
     #[inline(always)]
     fn empty<S: Simd>(self) -> S::F {
         S::splat(f64::INFINITY)
@@ -24,7 +25,9 @@ impl Accumulator for Min {
         S::min(a, b)
     }
     #[inline(always)]
-    fn finish<S: Simd>(self, _n: S::F, state: S::F, _anchor: S::F) -> S::F {
+    fn factors<S: Simd>(self, _n: S::F) {}
+    #[inline(always)]
+    fn finish<S: Simd>(self, _factors: (), state: S::F, _anchor: S::F) -> S::F {
         state
     }
 }
@@ -36,6 +39,7 @@ pub struct Max;
 impl Accumulator for Max {
     const ANCHORED: bool = false;
     type State<S: Simd> = S::F;
+    type Factors<S: Simd> = ();
     #[inline(always)]
     fn empty<S: Simd>(self) -> S::F {
         S::splat(f64::NEG_INFINITY)
@@ -49,7 +53,9 @@ impl Accumulator for Max {
         S::max(a, b)
     }
     #[inline(always)]
-    fn finish<S: Simd>(self, _n: S::F, state: S::F, _anchor: S::F) -> S::F {
+    fn factors<S: Simd>(self, _n: S::F) {}
+    #[inline(always)]
+    fn finish<S: Simd>(self, _factors: (), state: S::F, _anchor: S::F) -> S::F {
         state
     }
 }

@@ -8,142 +8,178 @@ use crate::simd::Simd;
 
 use super::tiles::Line;
 
-/// A symmetric operator on vectors of lines; lanes that pad a vector hold 0 and stay 0.
+/// A symmetric operator on vectors of lines; it is applied at least once, so a
+/// null space (padding lanes) does no harm.
 pub trait Operator {
-    /// Entries of a vector.
-    fn dim(&self) -> usize;
+    /// Lines of a vector.
+    fn width(&self) -> usize;
     /// `out = A v`.
     fn apply<S: Simd>(&self, v: &[Line], out: &mut [Line]);
 }
 
 /// Steps before the iteration starts again from its best vector.
 const RESTART: usize = 48;
+/// Starts after which the value is taken as it is; real spectra need one.
+const MOST_STARTS: usize = 64;
 /// Residual relative to the eigenvalue; the error of the eigenvalue is its square over the gap.
 const RESIDUAL: f64 = 1e-9;
 
-/// Starts after which the value is taken as it is; real spectra need one.
-const MOST_RUNS: usize = 64;
-
-/// The largest eigenvalue.
-#[inline(always)]
-pub fn largest<S: Simd, O: Operator>(operator: &O) -> f64 {
-    let width = operator.dim().div_ceil(crate::simd::LANES);
-    let mut basis = vec![Line::splat(0.0); (RESTART + 1) * width];
-    start::<S>(operator.dim(), &mut basis[..width]);
-    let mut value = 0.0;
-    for _ in 0..MOST_RUNS {
-        let run = krylov::<S, O>(operator, &mut basis, width);
-        value = run.value;
-        if run.converged {
-            break;
-        }
-        let best = combine::<S>(&basis, width, &run.weights);
-        basis[..width].copy_from_slice(&best);
-        normalise::<S>(&mut basis[..width]);
-    }
-    value
+/// Room for the vectors of one iteration after the other.
+#[derive(Default)]
+pub struct Krylov {
+    basis: Vec<Line>,
+    width: usize,
 }
 
-/// Unequal positive entries: no eigenvector of real data is orthogonal to them.
-#[inline(always)]
-fn start<S: Simd>(dim: usize, v: &mut [Line]) {
-    const GOLDEN: f64 = 0.618_033_988_749_894_9;
-    for i in 0..dim {
-        v[i / 8].0[i % 8] = 0.5 + (GOLDEN * (i + 1) as f64).fract();
+impl Krylov {
+    /// The largest eigenvalue.
+    #[inline(always)]
+    pub fn largest<S: Simd, O: Operator>(&mut self, operator: &O) -> f64 {
+        self.width = operator.width();
+        self.basis.resize((RESTART + 1) * self.width, Line::splat(0.0));
+        start::<S>(&mut self.basis[..self.width]);
+        let mut value = 0.0;
+        for _ in 0..MOST_STARTS {
+            let run = self.iterate::<S, O>(operator);
+            value = run.value;
+            if run.converged {
+                break;
+            }
+            self.restart::<S>(&run.weights);
+        }
+        value
     }
-    normalise::<S>(v);
+
+    /// At most [`RESTART`] steps from the first vector.
+    #[inline(always)]
+    fn iterate<S: Simd, O: Operator>(&mut self, operator: &O) -> Run {
+        let width = self.width;
+        let mut matrix = Tridiagonal { diagonal: [0.0; RESTART], beside: [0.0; RESTART], n: 0 };
+        loop {
+            let n = matrix.n + 1;
+            let (known, next) = self.basis.split_at_mut(n * width);
+            let next = &mut next[..width];
+            let last = &known[(n - 1) * width..];
+            operator.apply::<S>(last, next);
+            matrix.diagonal[n - 1] = dot::<S>(last, next);
+            matrix.n = n;
+            for v in known.chunks_exact(width).rev() {
+                let share = S::splat(dot::<S>(v, next));
+                for (a, b) in next.iter_mut().zip(v) {
+                    a.store::<S>(S::fnma(share, b.load::<S>(), a.load::<S>()));
+                }
+            }
+            let norm = dot::<S>(next, next).sqrt();
+            // Looking costs about as much as a step, so every other step is looked at.
+            let exhausted = norm <= f64::EPSILON * matrix.diagonal[0];
+            if exhausted || n.is_multiple_of(2) {
+                let value = matrix.largest();
+                let weights = matrix.vector(value);
+                let converged = exhausted || norm * weights[n - 1].abs() <= RESIDUAL * value;
+                if converged || n == RESTART {
+                    return Run { value, weights, converged };
+                }
+            }
+            matrix.beside[n - 1] = norm;
+            scale::<S>(next, 1.0 / norm);
+        }
+    }
+
+    /// Make the best vector of the last iteration the first of the next.
+    #[inline(always)]
+    fn restart<S: Simd>(&mut self, weights: &[f64; RESTART]) {
+        let mut best = vec![Line::splat(0.0); self.width];
+        for (v, &weight) in self.basis.chunks_exact(self.width).zip(weights) {
+            for (a, b) in best.iter_mut().zip(v) {
+                a.store::<S>(S::fma(S::splat(weight), b.load::<S>(), a.load::<S>()));
+            }
+        }
+        normalise::<S>(&mut best);
+        self.basis[..self.width].copy_from_slice(&best);
+    }
 }
 
 struct Run {
     value: f64,
-    weights: Vec<f64>,
+    weights: [f64; RESTART],
     converged: bool,
 }
 
-/// At most [`RESTART`] steps from the first vector of `basis`.
+/// Unequal positive entries: no eigenvector of real data is orthogonal to them.
 #[inline(always)]
-fn krylov<S: Simd, O: Operator>(operator: &O, basis: &mut [Line], width: usize) -> Run {
-    let mut tri = Tridiagonal::default();
-    for k in 0..RESTART {
-        let (known, next) = basis.split_at_mut((k + 1) * width);
-        let next = &mut next[..width];
-        operator.apply::<S>(&known[k * width..], next);
-        tri.diagonal.push(dot::<S>(&known[k * width..], next));
-        for v in known.chunks_exact(width).rev() {
-            let share = dot::<S>(v, next);
-            for (a, b) in next.iter_mut().zip(v) {
-                a.store::<S>(S::fnma(S::splat(share), b.load::<S>(), a.load::<S>()));
-            }
-        }
-        let norm = dot::<S>(next, next).sqrt();
-        let value = tri.largest();
-        let weights = tri.vector(value);
-        let exhausted = k + 1 == operator.dim() || norm <= f64::EPSILON * value;
-        let residual = norm * weights[k].abs();
-        let converged = exhausted || residual <= RESIDUAL * value;
-        if converged || k + 1 == RESTART {
-            return Run { value, weights, converged };
-        }
-        tri.beside.push(norm);
-        scale::<S>(next, 1.0 / norm);
+fn start<S: Simd>(v: &mut [Line]) {
+    const GOLDEN: f64 = 0.618_033_988_749_894_9;
+    for (i, entry) in v.iter_mut().flat_map(|line| &mut line.0).enumerate() {
+        *entry = 0.5 + (GOLDEN * (i + 1) as f64).fract();
     }
-    unreachable!("the last step returns")
+    normalise::<S>(v);
 }
 
-/// A symmetric tridiagonal matrix.
-#[derive(Default)]
+/// A symmetric tridiagonal matrix of `n` rows.
 struct Tridiagonal {
-    diagonal: Vec<f64>,
-    beside: Vec<f64>,
+    diagonal: [f64; RESTART],
+    beside: [f64; RESTART],
+    n: usize,
 }
 
 impl Tridiagonal {
-    /// Its largest eigenvalue, by bisection on the Sturm sequence.
+    /// Its largest eigenvalue, by Laguerre's method from above: monotone, of third order.
     fn largest(&self) -> f64 {
-        let n = self.diagonal.len();
+        const MOST_STEPS: usize = 100;
         let around = |i: usize| {
-            let left = if i > 0 { self.beside[i - 1].abs() } else { 0.0 };
-            let right = self.beside.get(i).map_or(0.0, |b| b.abs());
-            left + right
+            let left = if i > 0 { self.beside[i - 1] } else { 0.0 };
+            self.diagonal[i] + left + if i + 1 < self.n { self.beside[i] } else { 0.0 }
         };
-        let mut low = self.diagonal.iter().copied().fold(0.0, f64::max);
-        let mut high = (0..n).map(|i| self.diagonal[i] + around(i)).fold(low, f64::max);
-        while high - low > 2.0 * f64::EPSILON * high {
-            let middle = 0.5 * (low + high);
-            if middle <= low || middle >= high {
+        let n = self.n as f64;
+        let mut x = (0..self.n).map(around).fold(0.0, f64::max);
+        for _ in 0..MOST_STEPS {
+            let Some((first, second)) = self.sums(x) else { break };
+            if first <= 0.0 {
+                break; // rounding has carried it past the eigenvalue
+            }
+            let spread = ((n - 1.0) * (n * second - first * first)).max(0.0).sqrt();
+            let step = n / (first + spread);
+            x -= step;
+            if step.abs() <= 2.0 * f64::EPSILON * x {
                 break;
             }
-            if self.all_below(middle) { high = middle } else { low = middle }
         }
-        0.5 * (low + high)
+        x
     }
 
-    /// Are all eigenvalues below `x`?
-    fn all_below(&self, x: f64) -> bool {
-        let mut pivot = self.diagonal[0] - x;
-        for (d, b) in self.diagonal[1..].iter().zip(&self.beside) {
-            if pivot >= 0.0 {
-                return false;
+    /// `sum 1 / (x - e)` and `sum 1 / (x - e)^2` over the eigenvalues `e`, from the pivots of
+    /// the matrix less `x` and their derivatives; `None` where a pivot is 0.
+    fn sums(&self, x: f64) -> Option<(f64, f64)> {
+        let (mut first, mut second) = (0.0, 0.0);
+        let (mut inverse, mut slope, mut bend) = (0.0, 0.0, 0.0);
+        for i in 0..self.n {
+            let b = if i > 0 { self.beside[i - 1] * inverse } else { 0.0 };
+            let pivot = self.diagonal[i] - x - b * self.beside[i.max(1) - 1];
+            (bend, slope) = (b * b * (bend - 2.0 * slope * slope * inverse), b * b * slope - 1.0);
+            if pivot == 0.0 {
+                return None;
             }
-            pivot = d - x - b * b / pivot;
+            inverse = 1.0 / pivot;
+            let ratio = slope * inverse;
+            first += ratio;
+            second += ratio * ratio - bend * inverse;
         }
-        pivot < 0.0
+        Some((first, second))
     }
 
     /// Unit eigenvector of `value`, from its last entry up: that is where it is small.
-    fn vector(&self, value: f64) -> Vec<f64> {
-        let n = self.diagonal.len();
-        let mut v = vec![1.0; n];
-        for i in (0..n - 1).rev() {
+    fn vector(&self, value: f64) -> [f64; RESTART] {
+        let mut v = [0.0; RESTART];
+        v[self.n - 1] = 1.0;
+        for i in (0..self.n - 1).rev() {
             let mut above = (value - self.diagonal[i + 1]) * v[i + 1];
-            if i + 2 < n {
+            if i + 2 < self.n {
                 above -= self.beside[i + 1] * v[i + 2];
             }
             v[i] = above / self.beside[i];
         }
         let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-        v.iter_mut().for_each(|x| *x /= norm);
-        v
+        v.map(|x| x / norm)
     }
 }
 
@@ -156,8 +192,9 @@ fn dot<S: Simd>(a: &[Line], b: &[Line]) -> f64 {
     S::sum(sum)
 }
 
+/// Multiply every entry.
 #[inline(always)]
-fn scale<S: Simd>(v: &mut [Line], by: f64) {
+pub fn scale<S: Simd>(v: &mut [Line], by: f64) {
     for x in v {
         x.store::<S>(S::mul(x.load::<S>(), S::splat(by)));
     }
@@ -167,15 +204,4 @@ fn scale<S: Simd>(v: &mut [Line], by: f64) {
 fn normalise<S: Simd>(v: &mut [Line]) {
     let norm = dot::<S>(v, v).sqrt();
     scale::<S>(v, 1.0 / norm);
-}
-
-#[inline(always)]
-fn combine<S: Simd>(basis: &[Line], width: usize, weights: &[f64]) -> Vec<Line> {
-    let mut sum = vec![Line::splat(0.0); width];
-    for (v, &weight) in basis.chunks_exact(width).zip(weights) {
-        for (a, b) in sum.iter_mut().zip(v) {
-            a.store::<S>(S::fma(S::splat(weight), b.load::<S>(), a.load::<S>()));
-        }
-    }
-    sum
 }

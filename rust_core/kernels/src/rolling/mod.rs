@@ -1,8 +1,9 @@
 //! Rolling windows: a table `[rows, cols]`, one SIMD lane per column, walking down the rows.
 //!
-//! Four drivers, each with small parts:
+//! Five drivers, each with small parts:
 //! * [`sliding`]: two-stack aggregates (sum, moments, extrema); nothing is ever subtracted;
 //! * [`sorted`]: a sorted window per column (median, quantile, MAD);
+//! * [`ranked`]: sets of ranks (median, quantile of long windows);
 //! * [`ranks`]: counting (rank of the last value);
 //! * [`scan`]: recursions down the rows (EWM, Wilder).
 //!
@@ -13,6 +14,8 @@ pub mod correlation;
 pub mod extrema;
 pub mod lanczos;
 pub mod moments;
+pub mod places;
+pub mod ranked;
 pub mod ranks;
 pub mod scan;
 pub mod sliding;
@@ -20,7 +23,6 @@ pub mod sorted;
 pub mod source;
 pub mod spectrum;
 pub mod tiles;
-
 
 use crate::Exec;
 use source::Table;
@@ -101,3 +103,6 @@ pub fn aggregate(exec: Exec, x: Table, window: Window, what: Aggregate, out: &mu
         Aggregate::Kurt => sliding::sliding(exec, Powers(Kurt), x, window, out),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ pub struct Sum;
 impl Accumulator for Sum {
     const ANCHORED: bool = false;
     type State<S: Simd> = S::F;
+    type Factors<S: Simd> = ();
     #[inline(always)]
     fn empty<S: Simd>(self) -> S::F {
         S::splat(0.0)
@@ -24,15 +25,21 @@ impl Accumulator for Sum {
         S::add(a, b)
     }
     #[inline(always)]
-    fn finish<S: Simd>(self, _n: S::F, state: S::F, _anchor: S::F) -> S::F {
+    fn factors<S: Simd>(self, _n: S::F) {}
+    #[inline(always)]
+    fn finish<S: Simd>(self, _factors: (), state: S::F, _anchor: S::F) -> S::F {
         state
     }
 }
 
 /// A statistic of `sum d^k`, `k = 1 ..= K`, with `d = x - anchor`.
 pub trait Moment<const K: usize>: Copy + Sync {
-    /// The result of `n >= 1` values.
-    fn of<S: Simd>(self, n: S::F, sums: [S::F; K], anchor: S::F) -> S::F;
+    /// What follows from the count alone.
+    type Factors<S: Simd>: Copy;
+    /// Of `n` values; NaN where they are too few.
+    fn factors<S: Simd>(self, n: S::F) -> Self::Factors<S>;
+    /// The result of one value or more.
+    fn of<S: Simd>(self, factors: Self::Factors<S>, sums: [S::F; K], anchor: S::F) -> S::F;
 }
 
 /// Keeps the first `K` power sums for a [`Moment`].
@@ -42,6 +49,7 @@ pub struct Powers<const K: usize, M>(pub M);
 impl<const K: usize, M: Moment<K>> Accumulator for Powers<K, M> {
     const ANCHORED: bool = true;
     type State<S: Simd> = [S::F; K];
+    type Factors<S: Simd> = M::Factors<S>;
     #[inline(always)]
     fn empty<S: Simd>(self) -> [S::F; K] {
         [S::splat(0.0); K]
@@ -62,8 +70,12 @@ impl<const K: usize, M: Moment<K>> Accumulator for Powers<K, M> {
         std::array::from_fn(|k| S::add(a[k], b[k]))
     }
     #[inline(always)]
-    fn finish<S: Simd>(self, n: S::F, state: [S::F; K], anchor: S::F) -> S::F {
-        self.0.of::<S>(n, state, anchor)
+    fn factors<S: Simd>(self, n: S::F) -> M::Factors<S> {
+        self.0.factors::<S>(n)
+    }
+    #[inline(always)]
+    fn finish<S: Simd>(self, factors: M::Factors<S>, sums: [S::F; K], anchor: S::F) -> S::F {
+        self.0.of::<S>(factors, sums, anchor)
     }
 }
 
@@ -72,6 +84,12 @@ impl<const K: usize, M: Moment<K>> Accumulator for Powers<K, M> {
 pub struct Mean;
 
 impl Moment<1> for Mean {
+    /// The count itself: a product with its inverse would round twice.
+    type Factors<S: Simd> = S::F;
+    #[inline(always)]
+    fn factors<S: Simd>(self, n: S::F) -> S::F {
+        n
+    }
     #[inline(always)]
     fn of<S: Simd>(self, n: S::F, [s1]: [S::F; 1], anchor: S::F) -> S::F {
         S::add(anchor, S::div(s1, n))
@@ -84,6 +102,12 @@ fn second<S: Simd>(mean: S::F, s1: S::F, s2: S::F) -> S::F {
     S::max(S::splat(0.0), S::fnma(mean, s1, s2))
 }
 
+/// `value` where `enough`, else NaN.
+#[inline(always)]
+fn given<S: Simd>(enough: S::M, value: S::F) -> S::F {
+    S::select(enough, value, S::splat(f64::NAN))
+}
+
 /// Variance or, with `root`, standard deviation.
 #[derive(Clone, Copy)]
 pub struct Variance {
@@ -94,12 +118,17 @@ pub struct Variance {
 }
 
 impl Moment<2> for Variance {
+    /// `1 / n` and `1 / (n - ddof)`.
+    type Factors<S: Simd> = [S::F; 2];
     #[inline(always)]
-    fn of<S: Simd>(self, n: S::F, [s1, s2]: [S::F; 2], _anchor: S::F) -> S::F {
-        let free = S::sub(n, S::splat(self.ddof));
-        let variance = S::div(second::<S>(S::div(s1, n), s1, s2), free);
-        let result = if self.root { S::sqrt(variance) } else { variance };
-        S::select(S::lt(S::splat(0.0), free), result, S::splat(f64::NAN))
+    fn factors<S: Simd>(self, n: S::F) -> [S::F; 2] {
+        let (one, free) = (S::splat(1.0), S::sub(n, S::splat(self.ddof)));
+        [S::div(one, n), given::<S>(S::lt(S::splat(0.0), free), S::div(one, free))]
+    }
+    #[inline(always)]
+    fn of<S: Simd>(self, [per, free]: [S::F; 2], [s1, s2]: [S::F; 2], _anchor: S::F) -> S::F {
+        let variance = S::mul(second::<S>(S::mul(s1, per), s1, s2), free);
+        if self.root { S::sqrt(variance) } else { variance }
     }
 }
 
@@ -108,11 +137,17 @@ impl Moment<2> for Variance {
 pub struct InverseNorm;
 
 impl Moment<2> for InverseNorm {
+    /// `1 / n`.
+    type Factors<S: Simd> = S::F;
     #[inline(always)]
-    fn of<S: Simd>(self, n: S::F, [s1, s2]: [S::F; 2], _anchor: S::F) -> S::F {
-        let m2 = second::<S>(S::div(s1, n), s1, s2);
+    fn factors<S: Simd>(self, n: S::F) -> S::F {
+        S::div(S::splat(1.0), n)
+    }
+    #[inline(always)]
+    fn of<S: Simd>(self, per: S::F, [s1, s2]: [S::F; 2], _anchor: S::F) -> S::F {
+        let m2 = second::<S>(S::mul(s1, per), s1, s2);
         let result = S::div(S::splat(1.0), S::sqrt(m2));
-        S::select(S::lt(S::splat(0.0), m2), result, S::splat(f64::NAN))
+        given::<S>(S::lt(S::splat(0.0), m2), result)
     }
 }
 
@@ -121,18 +156,23 @@ impl Moment<2> for InverseNorm {
 pub struct Skew;
 
 impl Moment<3> for Skew {
+    /// `1 / n` and `sqrt(n (n - 1)) / (n - 2)`.
+    type Factors<S: Simd> = [S::F; 2];
     #[inline(always)]
-    fn of<S: Simd>(self, n: S::F, [s1, s2, s3]: [S::F; 3], _anchor: S::F) -> S::F {
-        let (one, three) = (S::splat(1.0), S::splat(3.0));
-        let mean = S::div(s1, n);
-        let m2 = S::div(second::<S>(mean, s1, s2), n);
-        // sum (d - mean)^3 = s3 - 3 mean s2 + 2 mean^2 s1
-        let m3 = S::fnma(S::mul(three, mean), s2, s3);
-        let m3 = S::div(S::fma(S::mul(mean, mean), S::add(s1, s1), m3), n);
-        let biased = S::div(m3, S::mul(m2, S::sqrt(m2)));
-        let less = S::sub(n, one);
+    fn factors<S: Simd>(self, n: S::F) -> [S::F; 2] {
+        let (one, less) = (S::splat(1.0), S::sub(n, S::splat(1.0)));
         let adjust = S::div(S::sqrt(S::mul(n, less)), S::sub(less, one));
-        S::select(S::le(three, n), S::mul(adjust, biased), S::splat(f64::NAN))
+        [S::div(one, n), given::<S>(S::le(S::splat(3.0), n), adjust)]
+    }
+    #[inline(always)]
+    fn of<S: Simd>(self, [per, adjust]: [S::F; 2], sums: [S::F; 3], _anchor: S::F) -> S::F {
+        let [s1, s2, s3] = sums;
+        let mean = S::mul(s1, per);
+        let m2 = S::mul(second::<S>(mean, s1, s2), per);
+        // sum (d - mean)^3 = s3 - 3 mean s2 + 2 mean^2 s1
+        let m3 = S::fnma(S::mul(S::splat(3.0), mean), s2, s3);
+        let m3 = S::mul(S::fma(S::mul(mean, mean), S::add(s1, s1), m3), per);
+        S::div(S::mul(adjust, m3), S::mul(m2, S::root(m2)))
     }
 }
 
@@ -141,20 +181,28 @@ impl Moment<3> for Skew {
 pub struct Kurt;
 
 impl Moment<4> for Kurt {
+    /// `1 / n`, and the factors of the fourth moment and of the normal one.
+    type Factors<S: Simd> = [S::F; 3];
     #[inline(always)]
-    fn of<S: Simd>(self, n: S::F, [s1, s2, s3, s4]: [S::F; 4], _anchor: S::F) -> S::F {
+    fn factors<S: Simd>(self, n: S::F) -> [S::F; 3] {
         let (one, two, three) = (S::splat(1.0), S::splat(2.0), S::splat(3.0));
-        let mean = S::div(s1, n);
+        let less = S::sub(n, one);
+        let adjust = S::div(less, S::mul(S::sub(n, two), S::sub(n, three)));
+        let adjust = given::<S>(S::lt(three, n), adjust);
+        let normal = S::mul(adjust, S::mul(three, less));
+        [S::div(one, n), S::mul(adjust, S::add(n, one)), normal]
+    }
+    #[inline(always)]
+    fn of<S: Simd>(self, factors: [S::F; 3], sums: [S::F; 4], _anchor: S::F) -> S::F {
+        let ([per, adjust, normal], [s1, s2, s3, s4]) = (factors, sums);
+        let mean = S::mul(s1, per);
         let square = S::mul(mean, mean);
-        let m2 = S::div(second::<S>(mean, s1, s2), n);
+        let m2 = S::mul(second::<S>(mean, s1, s2), per);
         // sum (d - mean)^4 = s4 - 4 mean s3 + 6 mean^2 s2 - 3 mean^3 s1
         let m4 = S::fnma(S::mul(S::splat(4.0), mean), s3, s4);
         let m4 = S::fma(S::mul(S::splat(6.0), square), s2, m4);
-        let m4 = S::div(S::fnma(S::mul(three, S::mul(square, mean)), s1, m4), n);
-        let ratio = S::div(m4, S::mul(m2, m2));
-        let less = S::sub(n, one);
-        let excess = S::sub(S::mul(S::add(n, one), ratio), S::mul(three, less));
-        let adjust = S::div(less, S::mul(S::sub(n, two), S::sub(n, three)));
-        S::select(S::lt(three, n), S::mul(adjust, excess), S::splat(f64::NAN))
+        let m4 = S::fnma(S::mul(S::splat(3.0), S::mul(square, mean)), s1, m4);
+        let ratio = S::div(S::mul(m4, per), S::mul(m2, m2));
+        S::sub(S::mul(adjust, ratio), normal)
     }
 }

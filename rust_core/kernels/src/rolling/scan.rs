@@ -1,10 +1,12 @@
 //! Recursions down the rows: one state per column, one result per row.
 
+use std::ops::Range;
+
 use crate::Exec;
 use crate::simd::{self, Kernel, Simd};
 
 use super::source::Source;
-use super::tiles::{Sink, Tile, Tiles};
+use super::tiles::{Lanes, Sink, Tile, Tiles};
 
 /// A state that takes one row after the other.
 pub trait Recursion: Copy + Sync {
@@ -41,20 +43,43 @@ impl<R: Recursion, X: Source> Kernel for Pass<'_, R, X> {
         // A vector of columns walks a few rows at a time: a row of the strip stays in cache for
         // its neighbours.
         const ROWS_AT_A_TIME: usize = 64;
-        let mut states: Vec<_> =
-            self.tile.vectors(0).map(|_| self.recursion.start::<S>()).collect();
+        let vectors = self.tile.vectors(ROWS_AT_A_TIME);
+        let mut columns: Vec<_> = vectors.map(|at| (at, self.recursion.start::<S>())).collect();
         for top in self.tile.rows.clone().step_by(ROWS_AT_A_TIME) {
-            let bottom = (top + ROWS_AT_A_TIME).min(self.tile.rows.end);
-            for (at, state) in self.tile.vectors(ROWS_AT_A_TIME).zip(&mut states) {
-                for t in top..bottom {
-                    // SAFETY: the tile lies in the table and belongs to this task.
-                    unsafe {
-                        let v = self.source.walk::<S>(t, at);
-                        let result = self.recursion.step::<S>(state, v);
-                        self.sink.put::<S>(t, at, result);
-                    }
+            let rows = top..(top + ROWS_AT_A_TIME).min(self.tile.rows.end);
+            // Two at a time: one's arithmetic waits while the other's goes on.
+            let mut pairs = columns.chunks_exact_mut(2);
+            for pair in &mut pairs {
+                let [(left, one), (right, other)] = pair else { unreachable!("pairs") };
+                let mut states = [*one, *other];
+                self.walk::<S, 2>(rows.clone(), [*left, *right], &mut states);
+                [*one, *other] = states;
+            }
+            for (at, state) in pairs.into_remainder() {
+                self.walk::<S, 1>(rows.clone(), [*at], std::array::from_mut(state));
+            }
+        }
+    }
+}
+
+impl<R: Recursion, X: Source> Pass<'_, R, X> {
+    #[inline(always)]
+    fn walk<S: Simd, const N: usize>(
+        &self,
+        rows: Range<usize>,
+        at: [Lanes; N],
+        states: &mut [R::State<S>; N],
+    ) {
+        let mut carried = *states;
+        for t in rows {
+            for (at, state) in at.into_iter().zip(&mut carried) {
+                // SAFETY: the tile lies in the table and belongs to this task.
+                unsafe {
+                    let v = self.source.walk::<S>(t, at);
+                    self.sink.put::<S>(t, at, self.recursion.step::<S>(state, v));
                 }
             }
         }
+        *states = carried;
     }
 }

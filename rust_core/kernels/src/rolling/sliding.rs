@@ -24,14 +24,23 @@ pub trait Accumulator: Copy + Sync {
     const ANCHORED: bool;
     /// What is kept besides the count.
     type State<S: Simd>: Copy;
+    /// What follows from the count alone; worked out again only where the count changes.
+    type Factors<S: Simd>: Copy;
     /// Of no values.
     fn empty<S: Simd>(self) -> Self::State<S>;
     /// Add one row; where `ok` is not set, `v` is NaN.
     fn push<S: Simd>(self, state: Self::State<S>, ok: S::M, v: S::F) -> Self::State<S>;
     /// Of the values of both.
     fn merge<S: Simd>(self, a: Self::State<S>, b: Self::State<S>) -> Self::State<S>;
-    /// The result of `n >= 1` values.
-    fn finish<S: Simd>(self, n: S::F, state: Self::State<S>, anchor: S::F) -> S::F;
+    /// Of `n` values.
+    fn factors<S: Simd>(self, n: S::F) -> Self::Factors<S>;
+    /// The result of one value or more.
+    fn finish<S: Simd>(
+        self,
+        factors: Self::Factors<S>,
+        state: Self::State<S>,
+        anchor: S::F,
+    ) -> S::F;
 }
 
 /// Run `accumulator` over every window of every column.
@@ -115,10 +124,7 @@ impl<S: Simd, A: Accumulator> Part<S, A> {
 
     #[inline(always)]
     fn merge(self, accumulator: A, other: Self) -> Self {
-        Part {
-            n: S::add(self.n, other.n),
-            state: accumulator.merge::<S>(self.state, other.state),
-        }
+        Part { n: S::add(self.n, other.n), state: accumulator.merge::<S>(self.state, other.state) }
     }
 }
 
@@ -150,6 +156,7 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
 
         let need = S::splat(self.pass.window.min_periods() as f64);
         let mut head = Part::<S, A>::empty(accumulator);
+        let (mut n, mut factors) = (head.n, accumulator.factors::<S>(head.n));
         for t in self.start..end {
             let v = self.row::<S>(t);
             let after = t - self.start + 1;
@@ -163,8 +170,11 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
             }
             head.push(accumulator, v, anchor);
             let all = if self.start == 0 { head } else { suffixes[after].merge(accumulator, head) };
-            let result = accumulator.finish::<S>(all.n, all.state, anchor);
-            let result = S::select(S::le(need, all.n), result, S::splat(f64::NAN));
+            if S::bits(S::eq(all.n, n)) != u8::MAX {
+                (n, factors) = (all.n, accumulator.factors::<S>(all.n));
+            }
+            let result = accumulator.finish::<S>(factors, all.state, anchor);
+            let result = S::select(S::le(need, n), result, S::splat(f64::NAN));
             // SAFETY: the tile belongs to this task.
             unsafe { self.pass.sink.put::<S>(t, self.at, result) };
         }

@@ -5,9 +5,11 @@
 //! leaves and inserts the one that comes: no branch, no search.
 
 use crate::Exec;
+use crate::order;
 use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
+use super::ranked::{self, Ranks};
 use super::source::{Source, Table};
 use super::tiles::{Line, Sink, Tile, Tiles};
 
@@ -24,16 +26,22 @@ pub enum Order {
 
 /// An order statistic of every window, down every column.
 pub fn order(exec: Exec, x: Table, window: Window, what: Order, out: &mut [f64]) {
+    let long = window.reach(x.rows()) >= LONG;
     match what {
+        Order::Median if long => ranked::run(exec, Median, x, window, out),
         Order::Median => run(exec, Median, x, window, out),
         Order::Mad => run(exec, Mad, x, window, out),
+        Order::Quantile(q) if long => ranked::run(exec, Quantile(q), x, window, out),
         Order::Quantile(q) => run(exec, Quantile(q), x, window, out),
     }
 }
 
+/// From this window on, ranking the values once beats keeping every window sorted.
+const LONG: usize = 160;
+
 /// Reads a result off eight sorted windows.
 trait Pick: Copy + Sync {
-    fn pick<S: Simd>(self, window: &Sorted, n: S::I) -> S::F;
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F;
 }
 
 fn run<P: Pick>(exec: Exec, pick: P, x: Table, window: Window, out: &mut [f64]) {
@@ -89,8 +97,7 @@ impl<P: Pick> Kernel for Pass<'_, P> {
                             continue;
                         }
                         let n = window.count.load::<S>();
-                        let some = S::max_i(S::to_int(n), S::splat_i(1));
-                        let result = self.pick.pick::<S>(window, some);
+                        let result = self.pick.pick::<S>(window);
                         let result = S::select(S::le(need, n), result, S::splat(f64::NAN));
                         self.sink.put::<S>(t, at, result);
                     }
@@ -143,12 +150,11 @@ impl Sorted {
         unsafe { S::gather_rows(self.rows.as_ptr().cast::<f64>(), i) }
     }
 
+    /// All rows, as the functions of [`order`] read them.
     #[inline(always)]
-    fn median<S: Simd>(&self, n: S::I) -> S::F {
-        let low = self.at::<S>(S::half_i(S::sub_i(n, S::splat_i(1))));
-        let high = self.at::<S>(S::half_i(n));
-        let middle = S::mul(S::splat(0.5), S::add(low, high));
-        S::select(S::eq(low, high), low, middle) // halves of huge values may overflow
+    fn values(&self) -> &[f64] {
+        // SAFETY: a line is eight values without padding.
+        unsafe { std::slice::from_raw_parts(self.rows.as_ptr().cast(), self.rows.len() * LANES) }
     }
 }
 
@@ -157,25 +163,47 @@ struct Median;
 
 impl Pick for Median {
     #[inline(always)]
-    fn pick<S: Simd>(self, window: &Sorted, n: S::I) -> S::F {
-        window.median::<S>(n)
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
+        order::median::<S>(window.values(), window.count.load::<S>())
+    }
+}
+
+impl Ranks for Median {
+    #[inline(always)]
+    fn place(self, n: usize) -> (usize, f64) {
+        ((n - 1) / 2, if n.is_multiple_of(2) { 0.5 } else { 0.0 })
+    }
+    #[inline(always)]
+    fn between(self, low: f64, high: f64, _share: f64) -> f64 {
+        if low == high { low } else { (low + high) * 0.5 }
     }
 }
 
 #[derive(Clone, Copy)]
 struct Quantile(f64);
 
+/// As [`order::quantile`], to the bit.
+impl Ranks for Quantile {
+    #[inline(always)]
+    fn place(self, n: usize) -> (usize, f64) {
+        let position = self.0 * (n - 1) as f64;
+        (position as usize, position - position.trunc())
+    }
+    #[inline(always)]
+    fn between(self, low: f64, high: f64, share: f64) -> f64 {
+        let gap = high - low;
+        match () {
+            () if low == high => low,
+            () if share < 0.5 => low + gap * share,
+            () => high - gap * (1.0 - share),
+        }
+    }
+}
+
 impl Pick for Quantile {
     #[inline(always)]
-    fn pick<S: Simd>(self, window: &Sorted, n: S::I) -> S::F {
-        let last = S::sub_i(n, S::splat_i(1));
-        let place = S::mul(S::splat(self.0), S::to_float(last));
-        let below = S::to_int(place);
-        let share = S::sub(place, S::to_float(below));
-        let low = window.at::<S>(below);
-        let high = window.at::<S>(S::min_i(S::add_i(below, S::splat_i(1)), last));
-        let between = S::fma(S::sub(high, low), share, low);
-        S::select(S::eq(low, high), low, between)
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
+        order::quantile::<S>(window.values(), window.count.load::<S>(), self.0)
     }
 }
 
@@ -189,10 +217,11 @@ struct Mad;
 
 impl Pick for Mad {
     #[inline(always)]
-    fn pick<S: Simd>(self, window: &Sorted, n: S::I) -> S::F {
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
         let (zero, one) = (S::splat_i(0), S::splat_i(1));
         let (infinity, lowest) = (S::splat(f64::INFINITY), S::splat(f64::NEG_INFINITY));
-        let median = window.median::<S>(n);
+        let median = Median.pick::<S>(window);
+        let n = S::max_i(S::to_int(window.count.load::<S>()), one);
         let last = S::sub_i(n, one);
         let h = S::half_i(n);
         let right = S::sub_i(n, h);
@@ -233,3 +262,43 @@ impl Pick for Mad {
 }
 
 const _: () = assert!(size_of::<Line>() == LANES * size_of::<f64>());
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Level;
+
+    /// Few values, so that ties are the rule; some a rounding step apart, some infinite.
+    fn value() -> impl Strategy<Value = f64> {
+        let step = f64::from_bits(1.0f64.to_bits() + 1);
+        prop_oneof![
+            4 => (-20i32..20).prop_map(f64::from),
+            2 => prop::sample::select(vec![1.0, step, -0.0, 0.0, f64::INFINITY, f64::NAN]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn ranking_once_gives_the_bits_of_sorting_every_window(
+            (x, cols) in (0usize..90, 1usize..11).prop_flat_map(|(rows, cols)| {
+                (prop::collection::vec(value(), rows * cols), Just(cols))
+            }),
+            (len, need) in (1usize..40).prop_flat_map(|len| (Just(len), 1..=len)),
+            q in 0.0..=1.0f64,
+        ) {
+            let (table, window) = (Table::new(&x, x.len() / cols, cols), Window::new(len, need));
+            for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+                let exec = Exec::new(2, level);
+                let (mut a, mut b) = (vec![-7.0; x.len()], vec![-7.0; x.len()]);
+                run(exec, Median, table, window, &mut a);
+                ranked::run(exec, Median, table, window, &mut b);
+                prop_assert!(a.iter().zip(&b).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+                run(exec, Quantile(q), table, window, &mut a);
+                ranked::run(exec, Quantile(q), table, window, &mut b);
+                prop_assert!(a.iter().zip(&b).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+            }
+        }
+    }
+}

@@ -12,26 +12,31 @@ import numpy as np
 from fastpanel._extras import require
 from fastpanel._files import write_bytes
 from fastpanel.errors import ArtifactError
+from fastpanel.typing import AnyArray
 
 
-def save_tensors(path: Path, content: Mapping[str, Any]) -> None:
-    """Write ``content`` atomically; arrays become tensors.
+def save_tensors(path: Path, content: Mapping[str, Any] | AnyArray) -> None:
+    """Write ``content``, named values or a single array, atomically; arrays become tensors.
 
     It is serialised in memory first: written straight to a file, the archive
     would carry the name of the temporary file inside.
     """
     torch = require("torch", path.name)
-    plain = {
-        key: torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
-        for key, value in content.items()
-    }
+
+    def plain(value: Any) -> Any:
+        return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+
+    if isinstance(content, np.ndarray):
+        tensors: Any = plain(content)
+    else:
+        tensors = {key: plain(value) for key, value in content.items()}
     buffer = io.BytesIO()
-    torch.save(plain, buffer)
+    torch.save(tensors, buffer)
     write_bytes(path, buffer.getvalue())
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
-    """Read what :func:`save_tensors` wrote, tensors as arrays.
+    """Read the named values that :func:`save_tensors` wrote, tensors as arrays.
 
     Raises
     ------
