@@ -88,7 +88,7 @@ def test_energy_score(
     elif library == "pdist":
         call = lambda: by_pdist(y, by_week)  # noqa: E731
     elif library == "scoringrules":
-        call = lambda: scoringrules.es_ensemble(y, by_week)  # noqa: E731
+        call = lambda: scoringrules.es_ensemble(y, by_week, backend="numba")  # noqa: E731
     else:
         score = by_jax()
         import jax.numpy as jnp
@@ -129,7 +129,7 @@ def test_crps(benchmark: Any, library: str, size: tuple[int, ...], one_thread: N
         rival = pytest.importorskip("properscoring")
         call = lambda: rival.crps_ensemble(y, x)  # noqa: E731
     elif library == "scoringrules":
-        call = lambda: scoringrules.crps_ensemble(y, x, estimator="qd")  # noqa: E731
+        call = lambda: scoringrules.crps_ensemble(y, x, backend="numba")  # noqa: E731
     elif library == "fastpanel":
         call = lambda: fp.scoring.crps_ensemble(y, x)  # noqa: E731
     else:
@@ -146,8 +146,12 @@ def test_fair_crps(benchmark: Any, library: str, size: tuple[int, ...], one_thre
     benchmark.group = f"fair CRPS N{points} S{members}"
     rng = np.random.default_rng(0)
     y, x = rng.normal(size=points), rng.normal(size=(points, members))
-    module = fp.scoring if library == "fastpanel" else scoringrules
-    call = lambda: module.crps_ensemble(y, x, estimator="fair")  # noqa: E731
+    if library == "fastpanel":
+        call = lambda: fp.scoring.crps_ensemble(y, x, estimator="fair")  # noqa: E731
+    else:
+        call = lambda: scoringrules.crps_ensemble(  # noqa: E731
+            y, x, estimator="fair", backend="numba"
+        )
     np.testing.assert_allclose(call(), fp.scoring.crps_ensemble(y, x, estimator="fair"), rtol=1e-9)
     benchmark.pedantic(call, rounds=3, warmup_rounds=1)
 
@@ -164,8 +168,10 @@ def test_variogram_score(
     benchmark.group = f"variogram score T{weeks} S{members} A{assets}"
     rng = np.random.default_rng(0)
     y, x = rng.normal(size=(weeks, assets)), rng.normal(size=(weeks, members, assets))
-    module = fp.scoring if library == "fastpanel" else scoringrules
-    call = lambda: module.vs_ensemble(y, x)  # noqa: E731
+    if library == "fastpanel":
+        call = lambda: fp.scoring.variogram_score(y, x)  # noqa: E731
+    else:
+        call = lambda: scoringrules.vs_ensemble(y, x, backend="numba")  # noqa: E731
     np.testing.assert_allclose(call(), fp.scoring.vs_ensemble(y, x), rtol=1e-9)
     benchmark.pedantic(call, rounds=3, warmup_rounds=1)
 

@@ -240,6 +240,7 @@ def test_proper_in_expectation() -> None:
 
 def test_empty_and_float32() -> None:
     assert energy_score(np.empty((0, 3)), np.empty((5, 0, 3)), 0).shape == (0,)
+    assert np.isnan(energy_score(np.empty((2, 0)), np.empty((5, 2, 0)), 0)).all()
     y, x = draw((4, 3), 32).astype(np.float32), draw((6, 4, 3), 33).astype(np.float32)
     got = energy_score(y, x, 0)
     assert got.dtype == np.float64

@@ -112,41 +112,54 @@ fn errors<S: Simd>(field: &Field) -> f64 {
 }
 
 /// Weighted sum of the distances over pairs of distinct members, each pair once.
+///
+/// `WIDE` blocks of columns stay in the first-level cache while all rows before them pass by.
 #[inline(always)]
 fn spread<S: Simd, const ROWS: usize, const WIDE: usize>(field: &Field) -> f64 {
-    /// Columns that stay in the second-level cache while all rows pass by.
-    const CACHE: usize = 256 * 1024;
     let blocks = field.blocks();
-    let columns = (CACHE / (field.dims() * LANES * size_of::<f64>())).max(WIDE);
     let mut products = Products::new(field.dims());
     let mut sum = S::splat(0.0);
-    for from in (0..blocks).step_by(columns) {
-        let to = (from + columns).min(blocks);
-        for u in 0..to {
-            let mut of_rows = S::splat(0.0);
+    let mut v = 0;
+    while v < blocks {
+        // The columns left over by whole groups come first, where few rows lie before them.
+        let wide = if v < blocks % WIDE { 1 } else { WIDE };
+        let mut of_columns = S::splat(0.0);
+        for u in 0..v + wide {
             for first in (0..LANES).step_by(ROWS) {
                 let rows = Rows { field, u, first };
-                let mut v = from.max(u + 1);
-                while v + WIDE <= to {
-                    let part = products.or_differences::<S, ROWS, WIDE>(rows, v);
-                    of_rows = S::add(of_rows, part);
-                    v += WIDE;
-                }
-                while v < to {
-                    let part = products.or_differences::<S, ROWS, 1>(rows, v);
-                    of_rows = S::add(of_rows, part);
-                    v += 1;
-                }
-                if u >= from {
-                    // A block against itself meets every pair twice and itself at distance 0.
-                    let twice = rows.total::<S, ROWS, 1>(u, rows.differences::<S, ROWS, 1>(u));
-                    of_rows = S::fma(twice, S::splat(0.5), of_rows);
-                }
+                let part = if u < v && wide == WIDE {
+                    products.or_differences::<S, ROWS, WIDE, false>(rows, v)
+                } else {
+                    within::<S, ROWS>(&mut products, rows, v, v + wide)
+                };
+                of_columns = S::add(of_columns, part);
             }
-            sum = S::add(sum, of_rows);
         }
+        sum = S::add(sum, of_columns);
+        v += wide;
     }
     S::sum(sum)
+}
+
+/// One block of columns at a time: those of `from..to` that do not lie before the rows.
+#[inline(always)]
+fn within<S: Simd, const ROWS: usize>(
+    products: &mut Products,
+    rows: Rows,
+    from: usize,
+    to: usize,
+) -> S::F {
+    let mut sum = S::splat(0.0);
+    for v in from.max(rows.u)..to {
+        if v == rows.u {
+            // A block against itself meets every pair twice.
+            let twice = products.or_differences::<S, ROWS, 1, true>(rows, v);
+            sum = S::fma(twice, S::splat(0.5), sum);
+        } else {
+            sum = S::add(sum, products.or_differences::<S, ROWS, 1, false>(rows, v));
+        }
+    }
+    sum
 }
 
 /// Whether tiles are tried by inner products first.
@@ -166,21 +179,22 @@ impl Products {
         Products { tiles: 0, failed: if dims < TOO_FEW { usize::MAX / 8 } else { 0 } }
     }
 
+    /// Weighted distances of a tile, summed by lane.
     #[inline(always)]
-    fn or_differences<S: Simd, const ROWS: usize, const WIDE: usize>(
+    fn or_differences<S: Simd, const ROWS: usize, const WIDE: usize, const SELF: bool>(
         &mut self,
         rows: Rows,
         v: usize,
     ) -> S::F {
         self.tiles += 1;
         if 4 * self.failed <= self.tiles + 16 {
-            let (squared, safe) = rows.products::<S, ROWS, WIDE>(v);
-            if safe {
-                return rows.total::<S, ROWS, WIDE>(v, squared);
+            let (halves, accurate) = rows.by_products::<S, ROWS, WIDE, SELF>(v);
+            if accurate {
+                return rows.total::<S, ROWS, WIDE>(v, halves);
             }
             self.failed += 1;
         }
-        rows.total::<S, ROWS, WIDE>(v, rows.differences::<S, ROWS, WIDE>(v))
+        rows.total::<S, ROWS, WIDE>(v, rows.by_differences::<S, ROWS, WIDE>(v))
     }
 }
 
@@ -193,11 +207,12 @@ struct Rows<'a> {
 }
 
 impl Rows<'_> {
-    /// Accumulate `step(sum, x, y)` over the dimensions, `x` of the columns and `y` of a row.
+    /// Add `A::step(sum, x, y)` over the dimensions, `x` of the columns and `y` of a row.
     #[inline(always)]
     fn accumulate<S: Simd, A: Accumulate, const ROWS: usize, const WIDE: usize>(
         &self,
         v: usize,
+        mut sums: [[S::F; WIDE]; ROWS],
     ) -> [[S::F; WIDE]; ROWS] {
         let (field, dims) = (self.field, self.field.dims());
         let block = field.run(self.u);
@@ -209,7 +224,6 @@ impl Rows<'_> {
             *column = block.as_ptr();
         }
         let row = block[self.first..].as_ptr();
-        let mut sums = [[S::splat(0.0); WIDE]; ROWS];
         for d in 0..dims {
             let mut x = [S::splat(0.0); WIDE];
             for (x, column) in x.iter_mut().zip(columns) {
@@ -227,50 +241,69 @@ impl Rows<'_> {
         sums
     }
 
-    /// Squared distances, by differences.
+    /// Half the squared distances, by differences.
     #[inline(always)]
-    fn differences<S: Simd, const ROWS: usize, const WIDE: usize>(
+    fn by_differences<S: Simd, const ROWS: usize, const WIDE: usize>(
         &self,
         v: usize,
     ) -> [[S::F; WIDE]; ROWS] {
-        self.accumulate::<S, SquaredDifference, ROWS, WIDE>(v)
+        let zeros = [[S::splat(0.0); WIDE]; ROWS];
+        let mut sums = self.accumulate::<S, SquaredDifference, ROWS, WIDE>(v, zeros);
+        for sum in sums.as_flattened_mut() {
+            *sum = S::mul(*sum, S::splat(0.5));
+        }
+        sums
     }
 
-    /// Squared distances, by inner products, and whether all of them are accurate.
+    /// Half the squared distances, by inner products, and whether all of them are accurate.
     #[inline(always)]
-    fn products<S: Simd, const ROWS: usize, const WIDE: usize>(
+    fn by_products<S: Simd, const ROWS: usize, const WIDE: usize, const SELF: bool>(
         &self,
         v: usize,
     ) -> ([[S::F; WIDE]; ROWS], bool) {
         /// Share of the squared norms that a squared distance may fall to.
         const CLOSE: f64 = 1.0 / 4096.0;
-        let mut squared = self.accumulate::<S, Product, ROWS, WIDE>(v);
-        let mut close = S::from_bits(0);
-        for (r, squared) in squared.iter_mut().enumerate() {
-            let of_row = S::splat(self.field.norms(self.u)[self.first + r]);
-            for (h, squared) in squared.iter_mut().enumerate() {
-                let norms = S::add(of_row, S::from_array(*self.field.norms(v + h)));
-                *squared = S::fnma(*squared, S::splat(2.0), norms);
-                close = S::or(close, S::lt(*squared, S::mul(norms, S::splat(CLOSE))));
+        let field = self.field;
+        let mut sums = [[S::splat(0.0); WIDE]; ROWS];
+        let mut limits = [S::splat(0.0); WIDE];
+        for (h, limit) in limits.iter_mut().enumerate() {
+            *limit = S::splat(CLOSE * (field.peak(self.u) + field.peak(v + h)));
+            let columns = S::from_array(*field.half_norms(v + h));
+            for (r, sums) in sums.iter_mut().enumerate() {
+                let row = S::splat(field.half_norms(self.u)[self.first + r]);
+                sums[h] = S::add(row, columns);
             }
         }
-        (squared, S::bits(close) == 0)
+        let mut halves = self.accumulate::<S, Product, ROWS, WIDE>(v, sums);
+        let mut close = S::from_bits(0);
+        for (r, halves) in halves.iter_mut().enumerate() {
+            for (half, limit) in halves.iter_mut().zip(limits) {
+                let mut is_close = S::lt(*half, limit);
+                if SELF {
+                    let other = S::from_bits(!(1 << (self.first + r)));
+                    is_close = S::and(is_close, other);
+                    *half = S::keep(other, *half);
+                }
+                close = S::or(close, is_close);
+            }
+        }
+        (halves, S::bits(close) == 0)
     }
 
-    /// Weighted distances from their squares, summed by lane.
+    /// Weighted distances from half their squares, summed by lane.
     #[inline(always)]
     fn total<S: Simd, const ROWS: usize, const WIDE: usize>(
         &self,
         v: usize,
-        squared: [[S::F; WIDE]; ROWS],
+        halves: [[S::F; WIDE]; ROWS],
     ) -> S::F {
         let weights = self.field.weights(self.u);
         let mut total = S::splat(0.0);
-        for (r, squared) in squared.into_iter().enumerate() {
+        for (r, halves) in halves.into_iter().enumerate() {
             let mut of_row = S::splat(0.0);
-            for (h, squared) in squared.into_iter().enumerate() {
+            for (h, half) in halves.into_iter().enumerate() {
                 let of_columns = S::from_array(*self.field.weights(v + h));
-                of_row = S::fma(S::root(squared), of_columns, of_row);
+                of_row = S::fma(S::root(S::add(half, half)), of_columns, of_row);
             }
             total = S::fma(of_row, S::splat(weights[self.first + r]), total);
         }
@@ -296,6 +329,6 @@ struct Product;
 impl Accumulate for Product {
     #[inline(always)]
     fn step<S: Simd>(sum: S::F, x: S::F, y: S::F) -> S::F {
-        S::fma(x, y, sum)
+        S::fnma(x, y, sum)
     }
 }

@@ -2,7 +2,7 @@
 
 use super::ensemble::Ensemble;
 use crate::order::Lanes;
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Simd, prefetch};
 
 /// How the vectors of a [`Field`] follow each other.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -21,7 +21,9 @@ pub(super) struct Field {
     order: Order,
     values: Lanes,
     weights: Lanes,
-    norms: Lanes,
+    means: Vec<[f64; LANES]>,
+    halves: Lanes,
+    peaks: Vec<f64>,
     truth: Vec<f64>,
     dims: Vec<usize>,
     blocks: usize,
@@ -35,7 +37,9 @@ impl Field {
             order,
             values: Lanes::new(blocks * ensemble.dims()),
             weights: Lanes::new(blocks),
-            norms: Lanes::new(blocks),
+            means: vec![[0.0; LANES]; ensemble.dims()],
+            halves: Lanes::new(blocks),
+            peaks: vec![0.0; blocks],
             truth: vec![0.0; ensemble.dims()],
             dims: (0..ensemble.dims()).collect(),
             blocks,
@@ -67,11 +71,17 @@ impl Field {
         self.weights.values()[from..from + LANES].try_into().expect("eight values")
     }
 
-    /// The squared norms of the members of block `b`, after [`Field::centre`].
+    /// Half the squared norms of the members of block `b`, after [`Field::centre`].
     #[inline(always)]
-    pub fn norms(&self, b: usize) -> &[f64; LANES] {
+    pub fn half_norms(&self, b: usize) -> &[f64; LANES] {
         let from = b * LANES;
-        self.norms.values()[from..from + LANES].try_into().expect("eight values")
+        self.halves.values()[from..from + LANES].try_into().expect("eight values")
+    }
+
+    /// The largest of [`Field::half_norms`].
+    #[inline(always)]
+    pub fn peak(&self, b: usize) -> f64 {
+        self.peaks[b]
     }
 
     #[inline(always)]
@@ -119,33 +129,47 @@ impl Field {
         for (to, d) in self.truth.iter_mut().zip(&self.dims) {
             *to = truth[*d];
         }
+        if self.dims.is_empty() {
+            return;
+        }
+        let of_block = |b: usize| -> [&[f64]; LANES] {
+            std::array::from_fn(|l| ensemble.member(point, (b * LANES + l).min(members - 1)))
+        };
+        let mut next = of_block(0);
         for b in 0..self.blocks {
-            let rows: [&[f64]; LANES] =
-                std::array::from_fn(|l| ensemble.member(point, (b * LANES + l).min(members - 1)));
+            let rows = next;
+            next = of_block(b + 1);
             if self.dims.len() == dims {
-                self.fill_all::<S>(b, rows);
+                self.fill_all::<S>(b, rows, next);
             } else {
                 self.fill_kept(b, rows);
             }
         }
     }
 
+    /// All dimensions of eight members, while those of the next eight are on their way.
     #[inline(always)]
-    fn fill_all<S: Simd>(&mut self, b: usize, rows: [&[f64]; LANES]) {
+    fn fill_all<S: Simd>(&mut self, b: usize, rows: [&[f64]; LANES], next: [&[f64]; LANES]) {
         let dims = self.dims.len();
+        assert!(rows.iter().all(|row| row.len() == dims));
+        let step = self.row(1, b) - self.row(0, b);
+        let first = self.row(0, b) * LANES;
+        let to = &mut self.values.values_mut()[first..];
+        assert!(to.len() >= (step * (dims - 1) + 1) * LANES);
         for from in (0..dims).step_by(LANES) {
             let n = LANES.min(dims - from);
             let mut block = [S::splat(0.0); LANES];
-            for (x, row) in block.iter_mut().zip(rows) {
-                let p = row[from..].as_ptr();
+            for (x, (row, next)) in block.iter_mut().zip(rows.iter().zip(next)) {
+                prefetch(next.as_ptr().wrapping_add(from));
                 // SAFETY: `n` values are left in the row from `from` on.
-                *x = unsafe { if n == LANES { S::load(p) } else { S::load_n(p, n, 0.0) } };
+                *x = unsafe {
+                    let p = row.as_ptr().add(from);
+                    if n == LANES { S::load(p) } else { S::load_n(p, n, 0.0) }
+                };
             }
             for (i, x) in S::transpose(block).into_iter().enumerate().take(n) {
-                let at = self.row(from + i, b) * LANES;
-                let to = &mut self.values.values_mut()[at..at + LANES];
-                // SAFETY: eight values are writable.
-                unsafe { S::store(to.as_mut_ptr(), x) };
+                // SAFETY: dimension `from + i < dims` has a vector in `to`.
+                unsafe { S::store(to.as_mut_ptr().add((from + i) * step * LANES), x) };
             }
         }
     }
@@ -188,45 +212,41 @@ impl Field {
 }
 
 impl Field {
-    /// Move the origin to the mean of the members and take their squared norms.
+    /// Move the origin to the mean of the members and take half their squared norms.
     #[inline(always)]
     pub fn centre<S: Simd>(&mut self) {
         assert!(self.order == Order::MembersFirst);
         let dims = self.dims.len();
+        let means = &mut self.means[..dims];
+        means.fill([0.0; LANES]);
+        let values = self.values.values_mut();
+        for block in values.chunks_exact_mut(dims * LANES).take(self.blocks) {
+            for (mean, x) in means.iter_mut().zip(block.chunks_exact(LANES)) {
+                // SAFETY: chunks of eight values.
+                let sum = unsafe { S::add(S::from_array(*mean), S::load(x.as_ptr())) };
+                *mean = S::to_array(sum);
+            }
+        }
         let share = 1.0 / (self.blocks * LANES) as f64;
-        for k in 0..dims {
-            let mut sum = S::splat(0.0);
-            for b in 0..self.blocks {
-                sum = S::add(sum, self.vector::<S>(k, b));
-            }
-            let mean = S::sum(sum) * share;
-            self.truth[k] -= mean;
-            for b in 0..self.blocks {
-                let moved = S::sub(self.vector::<S>(k, b), S::splat(mean));
-                let at = self.row(k, b) * LANES;
-                let to = &mut self.values.values_mut()[at..at + LANES];
-                // SAFETY: eight values are writable.
-                unsafe { S::store(to.as_mut_ptr(), moved) };
-            }
+        for (mean, y) in means.iter_mut().zip(&mut self.truth) {
+            let centre = S::sum(S::from_array(*mean)) * share;
+            *mean = [centre; LANES];
+            *y -= centre;
         }
-        for b in 0..self.blocks {
+        for (b, block) in values.chunks_exact_mut(dims * LANES).take(self.blocks).enumerate() {
             let mut norm = S::splat(0.0);
-            for k in 0..dims {
-                let x = self.vector::<S>(k, b);
-                norm = S::fma(x, x, norm);
+            for (mean, x) in means.iter().zip(block.chunks_exact_mut(LANES)) {
+                // SAFETY: chunks of eight values.
+                unsafe {
+                    let moved = S::sub(S::load(x.as_ptr()), S::from_array(*mean));
+                    S::store(x.as_mut_ptr(), moved);
+                    norm = S::fma(moved, moved, norm);
+                }
             }
-            let to = &mut self.norms.values_mut()[b * LANES..(b + 1) * LANES];
-            // SAFETY: eight values are writable.
-            unsafe { S::store(to.as_mut_ptr(), norm) };
+            let half = S::to_array(S::mul(norm, S::splat(0.5)));
+            self.halves.values_mut()[b * LANES..(b + 1) * LANES].copy_from_slice(&half);
+            self.peaks[b] = half.into_iter().fold(0.0, f64::max);
         }
-    }
-
-    #[inline(always)]
-    fn vector<S: Simd>(&self, d: usize, b: usize) -> S::F {
-        let at = self.row(d, b) * LANES;
-        let from = &self.values.values()[at..at + LANES];
-        // SAFETY: eight values are readable.
-        unsafe { S::load(from.as_ptr()) }
     }
 }
 

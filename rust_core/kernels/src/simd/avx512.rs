@@ -238,15 +238,15 @@ impl Simd for Avx512 {
     fn root(a: Self::F) -> Self::F {
         // SAFETY: the level is only entered where the CPU has it.
         unsafe {
-            // 14 bits, doubled twice (Goldschmidt): a tenth of the divider's time on some CPUs.
+            // 14 bits from the estimate, then (1 - e)^(-1/2) to the third order in
+            // e = 1 - a estimate^2: a third of the divider's time on some CPUs.
             let positive = _mm512_cmp_pd_mask::<_CMP_NEQ_UQ>(a, _mm512_setzero_pd());
-            let half = _mm512_set1_pd(0.5);
             let estimate = _mm512_maskz_rsqrt14_pd(positive, a);
-            let (root, inverse) = (_mm512_mul_pd(a, estimate), _mm512_mul_pd(estimate, half));
-            let error = _mm512_fnmadd_pd(root, inverse, half);
-            let root = _mm512_fmadd_pd(root, error, root);
-            let inverse = _mm512_fmadd_pd(inverse, error, inverse);
-            _mm512_fmadd_pd(_mm512_fnmadd_pd(root, root, a), inverse, root)
+            let root = _mm512_mul_pd(a, estimate);
+            let e = _mm512_fnmadd_pd(root, estimate, _mm512_set1_pd(1.0));
+            let series = _mm512_fmadd_pd(e, _mm512_set1_pd(0.3125), _mm512_set1_pd(0.375));
+            let series = _mm512_fmadd_pd(series, e, _mm512_set1_pd(0.5));
+            _mm512_fmadd_pd(_mm512_mul_pd(series, e), root, root)
         }
     }
     const VECTORS: usize = 32;
