@@ -87,7 +87,7 @@ impl Block<'_> {
                 let d = S::sub(unsafe { self.x.row::<S>(t, c, lanes) }, anchor);
                 let known = source::finite::<S>(d);
                 rows[(t - first) * self.width + g].store::<S>(S::select(
-                    finite,
+                    known,
                     d,
                     S::splat(f64::NAN),
                 ));
