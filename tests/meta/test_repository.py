@@ -55,7 +55,15 @@ def test_packages_hold_only_imports_and_all():
 
 
 def test_only_kernel_packages_reach_the_extension():
-    allowed = {"rolling", "cross_section", "splits", "preprocess", "scoring", "_runtime.py", "_jit.py"}
+    allowed = {
+        "rolling",
+        "cross_section",
+        "splits",
+        "preprocess",
+        "scoring",
+        "_runtime.py",
+        "_jit.py",
+    }
     importers = {
         path.relative_to(ROOT / "python" / "fastpanel").parts[0]
         for path in PYTHON
