@@ -277,7 +277,7 @@ def test_the_wizard_stops_at_the_end_of_its_input(place, monkeypatch, capsys):
 
 
 def script(name, *arguments, cwd):
-    command = [str(ROOT / "scripts" / name), *arguments]
+    command = [str(ROOT / "examples" / "scripts" / name), *arguments]
     environment = {**os.environ, "PYTHON": sys.executable, "PYTHONPATH": str(ROOT / "python")}
     return subprocess.run(
         command, cwd=cwd, env=environment, capture_output=True, text=True, check=False

@@ -3,7 +3,7 @@
 set -euo pipefail
 
 usage() {
-    echo "usage: scripts/show_feature_tensor.sh --group GROUP [--head N]" >&2
+    echo "usage: examples/scripts/show_feature_tensor.sh --group GROUP [--head N]" >&2
     exit "$1"
 }
 

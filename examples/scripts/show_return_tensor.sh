@@ -3,7 +3,7 @@
 set -euo pipefail
 
 usage() {
-    echo "usage: scripts/show_return_tensor.sh [--head N] [DATA_CLEANING_DIR]" >&2
+    echo "usage: examples/scripts/show_return_tensor.sh [--head N] [DATA_CLEANING_DIR]" >&2
     exit "$1"
 }
 
