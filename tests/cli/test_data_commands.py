@@ -247,6 +247,11 @@ def test_the_wizard_runs_after_a_yes(place, monkeypatch, capsys):
     ]
 
 
+def test_the_wizard_leaves_out_what_equals_a_default(place, monkeypatch, capsys):
+    assert ask(monkeypatch, "data_cleaning", "2024-01", "", "simple", *[""] * 5, "n") == 0
+    assert capsys.readouterr().out == "fastpanel data_cleaning --start 2024-01\n"
+
+
 def test_the_wizard_repeats_flags_with_commas_and_quotes(place, monkeypatch, capsys):
     answers = ["data_processing", "pca", "k=2, pipeline=a b", "", "n"]
     assert ask(monkeypatch, *answers) == 0

@@ -270,3 +270,4 @@ def test_bid_ask_counts_twice():
     times = pace([(k, 2) for k in range(31)])
     assert times[29] == 0.0
     assert times[30] == 600.0
+    assert pace([(k, 2) for k in range(3)], limit=5) == [0.0, 0.0, 600.0]

@@ -23,7 +23,7 @@ def quadratic(
     xp
         ``torch`` or ``jax.numpy``.
     residual
-        ``[..., T, A]``.
+        ``[..., T, A]``, 0 at masked entries.
     loadings
         ``[..., A, K]`` or None for K = 0.
     log_sigma
@@ -42,16 +42,20 @@ def quadratic(
     unrolled Cholesky factorisation, since a batched call per row would cost
     more than the arithmetic.
     """
-    weight = observed * xp.exp(-2.0 * log_sigma)[..., None, :]
-    weighted = weight * residual
-    distance = (weighted * residual).sum(-1)
-    log_det = 2.0 * (observed * log_sigma[..., None, :]).sum(-1)
+    # masks enter through products with [A] vectors only: the one large array is the residual
+    inverse = xp.exp(-2.0 * log_sigma)
+    distance = (residual * residual * inverse[..., None, :]).sum(-1)
+    log_det = 2.0 * _row_dot(observed, log_sigma)
     if loadings is None:
         return log_det, distance
     columns = [loadings[..., k] for k in range(loadings.shape[-1])]
-    projected = [_row_dot(weighted, column) for column in columns]
+    scaled = [column * inverse for column in columns]
+    projected = [_row_dot(residual, column) for column in scaled]
     gram = [
-        [_row_dot(weight, columns[i] * columns[j]) + (1.0 if i == j else 0.0) for j in range(i + 1)]
+        [
+            _row_dot(observed, scaled[i] * columns[j]) + (1.0 if i == j else 0.0)
+            for j in range(i + 1)
+        ]
         for i in range(len(columns))
     ]
     if len(columns) > _UNROLLED:

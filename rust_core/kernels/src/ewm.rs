@@ -6,7 +6,7 @@
 
 use crate::Exec;
 use crate::rolling::scan::{Recursion, scan};
-use crate::rolling::source::Table;
+use crate::rolling::source::{Table, finite};
 use crate::simd::Simd;
 
 /// Weighting of past values.
@@ -79,11 +79,6 @@ impl<F: Copy> Weights<F> {
 #[inline(always)]
 fn changes<S: Simd>(a: S::F, b: S::F) -> bool {
     S::bits(S::eq(a, b)) != u8::MAX
-}
-
-#[inline(always)]
-fn finite<S: Simd>(v: S::F) -> S::M {
-    S::lt(S::abs(v), S::splat(f64::INFINITY))
 }
 
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@ use crate::rolling::Window;
 use crate::rolling::moments::{Mean, Powers};
 use crate::rolling::scan::{Recursion, scan};
 use crate::rolling::sliding::{Accumulator, sliding};
-use crate::rolling::source::{Source, Table};
+use crate::rolling::source::{Source, Table, finite};
 use crate::simd::Simd;
 
 /// How an indicator averages.
@@ -202,11 +202,6 @@ impl<F: Copy, const K: usize> Wilder<F, K> {
         }
         S::and(ok, S::le(window, self.count))
     }
-}
-
-#[inline(always)]
-fn finite<S: Simd>(v: S::F) -> S::M {
-    S::lt(S::abs(v), S::splat(f64::INFINITY))
 }
 
 #[derive(Clone, Copy)]

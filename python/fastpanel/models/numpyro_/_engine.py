@@ -24,7 +24,7 @@ from fastpanel.typing import FloatArray
 
 T = TypeVar("T")
 
-_MAX_JOBS = {"cpu": 32}
+_MAX_JOBS = {"cpu": 16}  # more do not fit the cache
 _MAX_JOBS_ELSEWHERE = 512
 _LEAST_STEPS = 1024
 _LEAST_SHARED_ROWS = 128  # with pad_to, sizes start here and double

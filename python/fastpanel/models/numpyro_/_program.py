@@ -82,6 +82,24 @@ class Likelihood(Messenger):  # type: ignore[misc]
             msg["fn"] = msg["fn"].mask(self.observed.any(-1) if joint else self.observed)
 
 
+class Materialised(Messenger):  # type: ignore[misc]
+    """Keep XLA from drawing a latent value anew for every entry of the panel.
+
+    On the CPU it fuses the (long) arithmetic of a draw into loops over all
+    weeks and assets. A branch on a traced condition, always taken, stops that:
+    a training step is nearly twice as fast.
+    """
+
+    def __init__(self, fn: Any, always: Any) -> None:
+        self.always = always
+        super().__init__(fn)
+
+    def postprocess_message(self, msg: dict[str, Any]) -> None:
+        """Change what the model gets to see of a latent site, not what is scored."""
+        if msg["type"] == "sample" and not msg["is_observed"]:
+            msg["value"] = lax.cond(self.always, lambda x: x, jnp.zeros_like, msg["value"])
+
+
 def initial_parameters(
     plan: Plan, data: Data, hyper: Hyper
 ) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:
@@ -118,7 +136,8 @@ def fit_one(plan: Plan, data: Data, hyper: Hyper, n_max: Any) -> tuple[Any, Any,
     def objective(free: dict[str, Any], step: Any) -> Any:
         params = {name: transforms[name](value) for name, value in free.items()}
         group = step % data.n_groups
-        loss = _loss_function(plan, model, guide, params, data.n_obs)
+        seen = Materialised(model, step >= 0)
+        loss = _loss_function(plan, seen, guide, params, data.n_obs)
         return _step_loss(plan, loss, data, group, jax.random.fold_in(key, step))
 
     def update(step: Any, carry: Any) -> Any:

@@ -11,7 +11,7 @@ use crate::simd::{self, Kernel, LANES, Simd};
 use super::Window;
 use super::moments::{InverseNorm, Mean, Powers};
 use super::sliding;
-use super::source::{Source, Table};
+use super::source::{self, Source, Table};
 use super::tiles::{Line, Sink, Tile};
 
 /// Mean over all pairs of columns of their correlation in every window.
@@ -85,9 +85,9 @@ impl Block<'_> {
             for t in first..end {
                 // SAFETY: as above.
                 let d = S::sub(unsafe { self.x.row::<S>(t, c, lanes) }, anchor);
-                let finite = S::lt(S::abs(d), S::splat(f64::INFINITY));
+                let known = source::finite::<S>(d);
                 rows[(t - first) * self.width + g].store::<S>(S::select(
-                    finite,
+                    known,
                     d,
                     S::splat(f64::NAN),
                 ));
@@ -203,7 +203,7 @@ impl Common<'_> {
             if a.is_finite() {
                 // SAFETY: the window's rows and the columns exist.
                 let b = unsafe { self.x.row::<S>(t, self.c, self.lanes) };
-                with(S::splat(a), b, S::lt(S::abs(b), S::splat(f64::INFINITY)));
+                with(S::splat(a), b, source::finite::<S>(b));
             }
         }
     }

@@ -30,7 +30,7 @@ pub fn sort<S: Simd>(rows: &mut [f64]) {
 #[inline(always)]
 fn mark(v: f64, mask: u64, place: u64) -> f64 {
     let finite = (v + 0.0).clamp(f64::MIN, f64::MAX); // one zero, and no bit of an infinity to set
-    let marked = f64::from_bits(finite.to_bits() & !mask | place);
+    let marked = f64::from_bits((finite.to_bits() & !mask) | place);
     if v.is_nan() { f64::INFINITY } else { marked }
 }
 

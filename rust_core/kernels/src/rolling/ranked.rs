@@ -237,7 +237,7 @@ static SELECT_IN_BYTE: [[u8; 256]; 8] = {
     while byte < 256 {
         let (mut bit, mut seen) = (0, 0);
         while bit < 8 {
-            if byte >> bit & 1 == 1 {
+            if (byte >> bit) & 1 == 1 {
                 table[seen][byte] = bit as u8;
                 seen += 1;
             }
@@ -254,14 +254,14 @@ static SELECT_IN_BYTE: [[u8; 256]; 8] = {
 fn select_bit(word: u64, i: usize) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const TOPS: u64 = ONES << 7;
-    let pairs = word - (word >> 1 & ONES * 0x55);
-    let nibbles = (pairs & ONES * 0x33) + (pairs >> 2 & ONES * 0x33);
-    let bytes = (nibbles + (nibbles >> 4)) & ONES * 0x0f;
+    let pairs = word - ((word >> 1) & (ONES * 0x55));
+    let nibbles = (pairs & (ONES * 0x33)) + ((pairs >> 2) & (ONES * 0x33));
+    let bytes = (nibbles + (nibbles >> 4)) & (ONES * 0x0f);
     let upto = bytes.wrapping_mul(ONES); // set bits up to and including each byte
-    let passed = ((i as u64 * ONES | TOPS) - upto & TOPS) >> 7; // bytes to leave behind
+    let passed = ((((i as u64 * ONES) | TOPS) - upto) & TOPS) >> 7; // bytes to leave behind
     let shift = (passed.wrapping_mul(ONES) >> 56) * 8;
-    let rest = i - (upto << 8 >> shift & 0xff) as usize;
-    shift as usize + usize::from(SELECT_IN_BYTE[rest][(word >> shift & 0xff) as usize])
+    let rest = i - (((upto << 8) >> shift) & 0xff) as usize;
+    shift as usize + usize::from(SELECT_IN_BYTE[rest][((word >> shift) & 0xff) as usize])
 }
 
 #[cfg(test)]
@@ -277,9 +277,9 @@ mod tests {
                 0 => word,
                 1 => word & word.rotate_left(13) & word.rotate_left(31),
                 2 => word | word.rotate_left(13) | word.rotate_left(31),
-                _ => 1 << (turn % 64) | 1 << 63,
+                _ => (1 << (turn % 64)) | (1 << 63),
             };
-            let set = (0..64).filter(|bit| bits >> bit & 1 == 1);
+            let set = (0..64).filter(|bit| (bits >> bit) & 1 == 1);
             for (i, bit) in set.enumerate() {
                 assert_eq!(select_bit(bits, i), bit, "{bits:x} {i}");
             }

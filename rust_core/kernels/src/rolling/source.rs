@@ -29,6 +29,12 @@ pub trait Source: Copy + Sync {
     }
 }
 
+/// Neither NaN nor infinite.
+#[inline(always)]
+pub fn finite<S: Simd>(v: S::F) -> S::M {
+    S::lt(S::abs(v), S::splat(f64::INFINITY))
+}
+
 /// A C-contiguous table.
 #[derive(Clone, Copy)]
 pub struct Table<'a> {

@@ -7,7 +7,7 @@ use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
 use super::lanczos::{Krylov, Operator, scale};
-use super::source::{Source, Table};
+use super::source::{Source, Table, finite};
 use super::tiles::{Line, Sink};
 
 /// Leading eigenvalue over trace of the covariance in every window.
@@ -57,11 +57,6 @@ impl Kernel for Rows<'_> {
             unsafe { self.sink.put_one(t, share) };
         }
     }
-}
-
-#[inline(always)]
-fn finite<S: Simd>(v: S::F) -> S::M {
-    S::lt(S::abs(v), S::splat(f64::INFINITY))
 }
 
 /// The vectors of row `t`, NaN beyond the last column.
