@@ -14,6 +14,8 @@ from fastpanel.errors import ParameterError, ShapeError
 torch = pytest.importorskip("torch")
 jax = pytest.importorskip("jax")
 jnp = pytest.importorskip("jax.numpy")
+_torch = pytest.importorskip("fastpanel.scoring._torch")
+_jax = pytest.importorskip("fastpanel.scoring._jax")
 
 RNG = np.random.default_rng(0)
 TRUTH, SAMPLES = RNG.normal(size=(6, 5)), RNG.normal(size=(17, 6, 5))  # [T, A], [S, T, A]
@@ -24,10 +26,17 @@ PAIRS = RNG.uniform(0.1, 1, size=(5, 5))
 TRAIN = RNG.normal(size=(90, 5))
 
 
-@pytest.fixture(params=["torch", "jax"])
-def library(request: pytest.FixtureRequest) -> Any:
-    """Conversion to an array library with 64-bit floats, and the type that must come back."""
-    if request.param == "torch":
+@pytest.fixture(params=["torch", "torch formulas", "jax", "jax formulas"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Conversion to an array library with 64-bit floats, and the type that must come back.
+
+    Tensors in the memory of the CPU are scored by the core; "formulas" takes the way of all
+    other devices.
+    """
+    if request.param.endswith("formulas"):
+        for device in (_torch.DEVICE, _jax.DEVICE):
+            monkeypatch.setattr(type(device), "on_host", lambda self, x: False)
+    if request.param.startswith("torch"):
         yield torch.tensor, torch.Tensor
     else:
         with jax.enable_x64(True):
@@ -115,8 +124,6 @@ def test_single_precision_stays(library: Any) -> None:
 
 
 def test_points_are_chunked(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from fastpanel.scoring import _jax, _torch
-
     convert, _ = library
     want = scoring.energy_score(TRUTH, SAMPLES, 0)
     for module in (_torch, _jax):
@@ -187,6 +194,21 @@ def test_training_on_the_loss_finds_the_law() -> None:
         optimiser.step()
     torch.testing.assert_close(location.detach(), truth.mean(0), atol=0.15, rtol=0)
     torch.testing.assert_close(scale.detach().abs(), truth.std(0), atol=0.15, rtol=0)
+
+
+def test_core_scores_what_lies_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    from fastpanel.scoring import _formulas
+
+    y, x = torch.tensor(TRUTH), torch.tensor(SAMPLES)
+    want = scoring.energy_score(y, x, 0)
+    tracked = scoring.energy_score(y, x.requires_grad_(), 0)
+    assert tracked.requires_grad
+    torch.testing.assert_close(tracked.detach(), want)
+    monkeypatch.delattr(_formulas, "energy_score")
+    torch.testing.assert_close(scoring.energy_score(y, x.detach(), 0), want)
+    with torch.no_grad():
+        torch.testing.assert_close(scoring.energy_score(y, x, 0), want)
+    assert scoring.energy_score(y.bfloat16(), x.detach().bfloat16(), 0).dtype == torch.bfloat16
 
 
 def test_jax_traces() -> None:

@@ -10,10 +10,11 @@ from fastpanel import _core
 from fastpanel.errors import ParameterError
 from fastpanel.scoring import _formulas
 from fastpanel.scoring._arrange import Axes, arrange, truth_of
-from fastpanel.scoring._devices import Device, on_device
+from fastpanel.scoring._devices import Device, at_home, on_device
 from fastpanel.scoring._quantile import ensemble_quantile
 
 
+@at_home
 def pit(obs: Any, fct: Any, m_axis: int = -1) -> Any:
     """Probability integral transform from samples: share below plus half the ties.
 
@@ -54,6 +55,7 @@ def pit(obs: Any, fct: Any, m_axis: int = -1) -> Any:
     return arranged.scores(_core.pit(truth_of(obs, axes, arranged), arranged.members))
 
 
+@at_home
 def coverage(
     obs: Any,
     fct: Any,

@@ -9,11 +9,12 @@ import numpy as np
 from fastpanel import _core
 from fastpanel.scoring import _formulas
 from fastpanel.scoring._arrange import Axes, arrange, check_estimator, mask_of, truth_of
-from fastpanel.scoring._devices import on_device
+from fastpanel.scoring._devices import at_home, on_device
 
 ESTIMATORS = ("qd", "nrg", "fair", "pwm")
 
 
+@at_home
 def crps_ensemble(
     obs: Any,
     fct: Any,

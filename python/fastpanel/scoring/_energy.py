@@ -17,12 +17,13 @@ from fastpanel.scoring._arrange import (
     truth_of,
     weights_of,
 )
-from fastpanel.scoring._devices import on_device
+from fastpanel.scoring._devices import at_home, on_device
 from fastpanel.typing import FloatArray
 
 ESTIMATORS = ("nrg", "fair")
 
 
+@at_home
 def energy_score(
     obs: Any,
     fct: Any,

@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 _VALUES_AT_ONCE = 1 << 22
 
@@ -19,6 +20,17 @@ class _Jax:
     where = staticmethod(jnp.where)
     isnan = staticmethod(jnp.isnan)
     stack = staticmethod(jnp.stack)
+
+    def on_host(self, x: Any) -> bool:
+        if isinstance(x, jax.core.Tracer):
+            return False
+        return all(device.platform == "cpu" for device in x.devices())
+
+    def to_host(self, x: Any) -> Any:
+        return np.asarray(x)
+
+    def from_host(self, x: Any, like: Any) -> Any:
+        return self.asarray(x, like)
 
     def asarray(self, x: Any, like: Any) -> Any:
         dtype = like.dtype if jnp.issubdtype(like.dtype, jnp.floating) else None
@@ -40,7 +52,9 @@ class _Jax:
         return jnp.where(there, jnp.sqrt(jnp.where(there, squared, 1.0)), 0.0)
 
     def distances(self, a: Any, b: Any) -> Any:
-        return self.norm(a[..., :, None, :] - b[..., None, :, :])
+        # One row of the matrix at a time: all pairs at once would need D times its memory.
+        rows = jax.lax.map(lambda row: self.norm(a - row[..., None, :]), jnp.moveaxis(b, -2, 0))
+        return jnp.moveaxis(rows, 0, -1)
 
     def map_points(self, function: Callable[..., Any], arrays: tuple[Any, ...], size: int) -> Any:
         if arrays[0].shape[0] == 0:

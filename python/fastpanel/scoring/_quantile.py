@@ -10,7 +10,7 @@ from fastpanel import _core
 from fastpanel.errors import ParameterError
 from fastpanel.scoring import _formulas
 from fastpanel.scoring._arrange import Axes, arrange
-from fastpanel.scoring._devices import on_device
+from fastpanel.scoring._devices import at_home, on_device
 
 
 def quantile_score(obs: Any, fct_quantile: Any, alpha: Any) -> Any:
@@ -60,6 +60,7 @@ def quantile_score(obs: Any, fct_quantile: Any, alpha: Any) -> Any:
     return (np.where(y < q, level - 1.0, level) * (y - q))[()]
 
 
+@at_home
 def ensemble_quantile(fct: Any, levels: Any, m_axis: int = -1) -> Any:
     """Quantiles of the members by linear interpolation, as ``numpy.quantile``.
 
@@ -110,6 +111,7 @@ def ensemble_quantile(fct: Any, levels: Any, m_axis: int = -1) -> Any:
     return values[0] if wanted.ndim == 0 else values
 
 
+@at_home
 def tail_quantile_loss(obs: Any, fct: Any, alpha: float = 0.05, m_axis: int = -1) -> Any:
     """Quantile loss of the samples' own quantile: how well the tail was forecast.
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 
 _VALUES_AT_ONCE = 1 << 24
@@ -18,6 +19,17 @@ class _Torch:
     where = staticmethod(torch.where)
     isnan = staticmethod(torch.isnan)
     stack = staticmethod(torch.stack)
+
+    def on_host(self, x: Any) -> bool:
+        tracked = x.requires_grad and torch.is_grad_enabled()
+        return x.device.type == "cpu" and not tracked
+
+    def to_host(self, x: Any) -> Any:
+        x = x.detach()
+        return (x.float() if x.dtype in (torch.bfloat16, torch.float16) else x).numpy()
+
+    def from_host(self, x: Any, like: Any) -> Any:
+        return self.asarray(np.asarray(x), like)
 
     def asarray(self, x: Any, like: Any) -> Any:
         dtype = like.dtype if like.is_floating_point() else torch.get_default_dtype()
@@ -62,24 +74,25 @@ class _EnergyLoss(torch.autograd.Function):  # type: ignore[misc]
 
     @staticmethod
     def forward(ctx: Any, obs: Any, samples: Any) -> Any:
-        needed = ctx.needs_input_grad
-        inputs = list(zip((obs, samples), needed, strict=True))
-        gradients = [torch.zeros_like(x) if n else None for x, n in inputs]
+        of_obs = torch.empty_like(obs) if ctx.needs_input_grad[0] else None
+        of_samples = torch.empty_like(samples) if ctx.needs_input_grad[1] else None
         total = obs.new_zeros(())
         points, members = samples.shape[:2]
         at_once = max(1, _VALUES_AT_ONCE // members**2)
         for start in range(0, points, at_once):
             part = slice(start, start + at_once)
-            with torch.enable_grad():
-                leaves = [x[part].detach().requires_grad_(n) for x, n in inputs]
-                value = _scores(*leaves).sum() / points
-            total += value.detach()
-            wanted = [leaf for leaf in leaves if leaf.requires_grad]
-            found = iter(torch.autograd.grad(value, wanted) if wanted else ())
-            for gradient in gradients:
-                if gradient is not None:
-                    gradient[part] = next(found)
-        ctx.gradients = gradients
+            errors = samples[part] - obs[part].unsqueeze(-2)
+            to_truth, pairs = DEVICE.norm(errors), DEVICE.distances(errors, errors)
+            total += (to_truth.mean(-1) - 0.5 * pairs.mean((-2, -1))).sum() / points
+            # A distance has the unit vector between its ends as gradient, 0 where they coincide.
+            away = errors * _inverse(to_truth).unsqueeze(-1) / (points * members)
+            if of_obs is not None:
+                of_obs[part] = -away.sum(-2)
+            if of_samples is not None:
+                inverse = _inverse(pairs)
+                apart = errors * inverse.sum(-1, keepdim=True) - inverse @ errors
+                of_samples[part] = away - apart / (points * members**2)
+        ctx.gradients = of_obs, of_samples
         return total
 
     @staticmethod
@@ -88,9 +101,8 @@ class _EnergyLoss(torch.autograd.Function):  # type: ignore[misc]
         return tuple(None if g is None else upstream * g for g in ctx.gradients)
 
 
-def _scores(obs: Any, samples: Any) -> Any:
-    errors = DEVICE.distances(samples, obs.unsqueeze(-2))[..., 0].mean(-1)
-    return errors - 0.5 * DEVICE.distances(samples, samples).mean((-2, -1))
+def _inverse(distances: Any) -> Any:
+    return torch.where(distances == 0, 0.0, distances.reciprocal())
 
 
 DEVICE = _Torch()

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastpanel._runtime import canonical
 from fastpanel.errors import DataError, ParameterError, ShapeError
-from fastpanel.scoring._devices import on_device
+from fastpanel.scoring._devices import at_home, on_device
 from fastpanel.scoring._energy import energy_score, score_with
 from fastpanel.typing import BoolArray, FloatArray, IntArray
 
@@ -173,6 +173,7 @@ class Whitener:
         out = values @ xp.asarray(np.ascontiguousarray(joint.T), values)
         return xp.where(xp.isnan(values).any(-1)[..., None], xp.nan, out)
 
+    @at_home
     def energy_score(
         self,
         obs: Any,
