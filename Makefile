@@ -35,7 +35,7 @@ demo: build ## the weekly nested-CV job on the embedded simulated market
 
 test: build ## the whole test suite
 	cargo test --workspace --exclude rust_core --release --quiet
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 bench: build ## every benchmark, saved report
 	$(BIN)/python -m pytest benches --benchmark-only --benchmark-json=benches/report.json
