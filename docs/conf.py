@@ -13,3 +13,4 @@ autodoc_member_order = "bysource"
 html_theme = "furo"
 html_title = f"fastpanel {release}"
 exclude_patterns = ["_build"]
+suppress_warnings = ["ref.python"]  # array names such as M stand in several classes
