@@ -8,30 +8,61 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from fastpanel._version import __version__
+from fastpanel._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from fastpanel import (
         cross_section as cross_section,
+    )
+    from fastpanel import (
         data as data,
+    )
+    from fastpanel import (
         diagnostics as diagnostics,
+    )
+    from fastpanel import (
         errors as errors,
+    )
+    from fastpanel import (
         features as features,
+    )
+    from fastpanel import (
         models as models,
+    )
+    from fastpanel import (
         portfolio as portfolio,
+    )
+    from fastpanel import (
         preprocess as preprocess,
+    )
+    from fastpanel import (
         rolling as rolling,
+    )
+    from fastpanel import (
         scoring as scoring,
+    )
+    from fastpanel import (
         selection as selection,
+    )
+    from fastpanel import (
         simulation as simulation,
+    )
+    from fastpanel import (
         splits as splits,
+    )
+    from fastpanel import (
         tuning as tuning,
     )
-    from fastpanel._runtime import set_num_threads as set_num_threads, show_versions as show_versions
     from fastpanel._audit import audit as audit
+    from fastpanel._runtime import set_num_threads as set_num_threads
+    from fastpanel._runtime import show_versions as show_versions
     from fastpanel.data import (
         Panel as Panel,
+    )
+    from fastpanel.data import (
         clean_bars as clean_bars,
+    )
+    from fastpanel.data import (
         read_bars as read_bars,
     )
 
@@ -59,7 +90,11 @@ _ATTRIBUTES = {
     "set_num_threads": "fastpanel._runtime",
     "show_versions": "fastpanel._runtime",
 }
-__all__ = sorted(["__version__", *_SUBMODULES, *_ATTRIBUTES])
+__all__ = [  # noqa: PLE0604  the names stand once, in the tables above
+    "__version__",
+    *sorted(_SUBMODULES),
+    *sorted(_ATTRIBUTES),
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -18,6 +18,7 @@ _EXTRA_OF_MODULE = {
     "matplotlib": "plots",
     "safetensors": "numpyro",
     "pandas": "pandas",
+    "ib_async": "providers",
 }
 
 
@@ -34,6 +35,5 @@ def require(module: str, purpose: str) -> ModuleType:
             raise  # the package is there; something inside it is broken
         extra = _EXTRA_OF_MODULE[root]
         raise MissingExtraError(
-            f"{root} is needed for {purpose} but is not installed: "
-            f"pip install 'fastpanel[{extra}]'"
+            f"{root} is needed for {purpose} but is not installed: pip install 'fastpanel[{extra}]'"
         ) from error

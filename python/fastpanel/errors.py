@@ -7,6 +7,21 @@ the value, the place and the remedy.
 
 from __future__ import annotations
 
+__all__ = [
+    "ArtifactError",
+    "ConfigError",
+    "DataError",
+    "DuplicateNameError",
+    "FastPanelError",
+    "LeakageError",
+    "MissingExtraError",
+    "ModelError",
+    "ParameterError",
+    "RunLockedError",
+    "ShapeError",
+    "UnknownNameError",
+]
+
 
 class FastPanelError(Exception):
     """Root of every error that fastpanel raises on purpose."""

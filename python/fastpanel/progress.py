@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol, TextIO
 
 
@@ -19,7 +19,7 @@ class Task(Protocol):
 class Reporter(Protocol):
     """Where progress goes."""
 
-    def task(self, title: str, total: int) -> contextmanager[Task]:  # type: ignore[valid-type]
+    def task(self, title: str, total: int) -> AbstractContextManager[Task]:
         """Open a stage of ``total`` units as a context manager that yields a :class:`Task`."""
 
     def say(self, text: str) -> None:

@@ -112,3 +112,33 @@ def test_import_loads_no_heavy_library():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("form", ["class with params", "class without", "factory", "function"])
+def test_models_may_be_classes_factories_or_functions_of_a_batch(form):
+    from fastpanel.models._registries import build_model
+
+    class WithParams:
+        def __init__(self, params):
+            self.params = params
+
+        def __call__(self, batch):
+            return ("called", batch)
+
+    class Without:
+        def __call__(self, batch):
+            return ("called", batch)
+
+    def factory(params):
+        return lambda batch: ("called", batch)
+
+    def function(batch):
+        return ("called", batch)
+
+    forms = {
+        "class with params": WithParams,
+        "class without": Without,
+        "factory": factory,
+        "function": function,
+    }
+    assert build_model(forms[form], form, {"a": 1})("week") == ("called", "week")

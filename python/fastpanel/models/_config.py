@@ -65,11 +65,18 @@ class ModelConfig(StrictModel):
 
 
 class FitConfig(StrictModel):
-    """The part of a run's configuration that concerns one fit."""
+    """The part of a run's configuration that concerns one fit.
+
+    ``pad_to`` names the largest training rows and features that a study will
+    ask for; the NumPyro back end then pads to few sizes up to it, so that few
+    programs are compiled. Padding is masked: it shifts the random
+    stream, not the law of the result.
+    """
 
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(default=0, ge=0, lt=2**63)
+    pad_to: tuple[int, int] | None = None
 
 
 def parse_config(config: Mapping[str, Any]) -> FitConfig:

@@ -30,7 +30,11 @@ _BUILTIN_PREBUILDS = ("factor_prior_init",)
 
 
 def register_model(name: str, *, backend: str = "pyro") -> Callable[[T], T]:
-    """Register a model factory: called with ``model.params``, returns ``model(batch)``.
+    """Register a model: a class or factory, or the function ``model(batch)`` itself.
+
+    A class or factory is called with ``model.params`` if it takes an argument,
+    else without one, and must give a callable of one batch. A function whose
+    first parameter is named ``batch`` is the model.
 
     Parameters
     ----------
@@ -202,7 +206,7 @@ def resolve_backend(backend: str, model_name: str, guide_name: str) -> str:
 
 def build_model(factory: Callable[..., Any], name: str, params: Mapping[str, Any]) -> Any:
     """Build a model and check that it can be called with a batch."""
-    return _callable(factory(params), f"model '{name}'")
+    return _callable(_built(factory, params), f"model '{name}'")
 
 
 def build_guide(
@@ -210,8 +214,15 @@ def build_guide(
 ) -> Any:
     """Build a guide, handing it the model where the factory accepts one."""
     wants_model = "model" in inspect.signature(factory).parameters
-    guide = factory(params, model=model) if wants_model else factory(params)
+    guide = factory(params, model=model) if wants_model else _built(factory, params)
     return _callable(guide, f"guide '{name}'")
+
+
+def _built(factory: Callable[..., Any], params: Mapping[str, Any]) -> Any:
+    accepted = list(inspect.signature(factory).parameters)
+    if accepted[:1] == ["batch"]:
+        return factory
+    return factory(params) if accepted else factory()
 
 
 def _checked_adder(registry: Registry[Any], name: str, kind: str) -> Callable[[T], T]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
@@ -15,12 +17,17 @@ from fastpanel.models._prepare import Prepared
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
 from fastpanel.models.numpyro_._check import parameter_shapes
+from fastpanel.models.numpyro_._executables import TRACING, call
 from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper, fit_one, predict_one
 from fastpanel.typing import FloatArray
 
+T = TypeVar("T")
+
 _MAX_JOBS = {"cpu": 16}  # more do not fit the cache
 _MAX_JOBS_ELSEWHERE = 512
+_LEAST_STEPS = 1024
+_LEAST_SHARED_ROWS = 128  # with pad_to, sizes start here and double
 _MAX_BYTES = {"cpu": 1 << 28}
 _MAX_BYTES_ELSEWHERE = 1 << 32
 _LIVE_ARRAYS = 12  # arrays of the size of y that a training step keeps alive
@@ -71,14 +78,16 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
         jobs = [_job(position, work) for position, work in enumerate(works)]
         families: dict[Any, list[_Job]] = {}
         for job in jobs:
-            shape = _padded_shape(job.plan, job.work.prepared)
-            steps = _pow2(max(job.work.config.training.svi.num_steps, 1), least=64)
+            steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
             plan = replace(job.plan, window_len=_window_len(job), losses_len=steps)
+            shape = _padded_shape(plan, job.work.prepared, job.work.config)
             families.setdefault((plan, shape), []).append(job)
-        results: dict[int, Trained] = {}
-        for (plan, shape), members in families.items():
-            for chunk in _chunks(members, shape):
-                results |= _run_chunk(plan, shape, chunk)
+        tasks = [
+            partial(_run_chunk, plan, shape, chunk)
+            for (plan, shape), members in families.items()
+            for chunk in _chunks(members, shape)
+        ]
+        results = _run_all(tasks)
     return [results[position] for position in range(len(works))]
 
 
@@ -89,16 +98,18 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
         for position, forecast in enumerate(forecasts):
             plan, floats = _traceable(forecast.config, forecast.X)
             rows, assets, features = forecast.X.shape
-            width = _features(plan, features)
+            rows, width = _padded(plan, rows, features, forecast.config)
             draws = min(_pow2(forecast.num_samples, least=8), _MAX_DRAWS)
-            family = (plan.for_prediction(), (_rows(rows), assets, width), draws)
+            family = (plan.for_prediction(), (rows, assets, width), draws)
             families.setdefault(family, []).append((position, forecast, floats))
-        results: dict[int, tuple[FloatArray, FloatArray]] = {}
+        tasks = []
         for (plan, shape, draws), members in families.items():
             size = max(1, _max_bytes() // (4 * 4 * draws * shape[0] * shape[1]))
-            for start in range(0, len(members), min(size, _max_jobs())):
-                chunk = members[start : start + min(size, _max_jobs())]
-                results |= _predict_chunk(plan, shape, draws, chunk)
+            size = min(size, _max_packs(), _max_jobs())
+            for start in range(0, len(members), size):
+                chunk = members[start : start + size]
+                tasks.append(partial(_predict_chunk, plan, shape, draws, chunk))
+        results = _run_all(tasks)
     return [results[position] for position in range(len(forecasts))]
 
 
@@ -145,7 +156,8 @@ def _shapes(plan: Plan, n_assets: int, n_features: int) -> dict[str, tuple[int, 
     settings: list[Any] = [array() for _ in range(6)]
     rest: tuple[Any, ...] = (*settings, array(2, dtype=np.uint32), {}, {})
     hyper = Hyper(model_floats, guide_floats, *rest)
-    return parameter_shapes(plan, data, hyper)
+    with TRACING:
+        return parameter_shapes(plan, data, hyper)
 
 
 def _count_floats(frozen: Any) -> int:
@@ -180,6 +192,25 @@ def _predict_program(plan: Plan) -> Any:
     return jax.jit(jax.vmap(partial(predict_one, plan), in_axes=(0, None)))
 
 
+def _run_all(tasks: Sequence[Callable[[], dict[int, T]]]) -> dict[int, T]:
+    """Run the tasks, on a CPU side by side: each alone is too small for all cores."""
+    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
+    results: dict[int, T] = {}
+    if workers == 1 or len(tasks) == 1:
+        for task in tasks:
+            results |= task()
+        return results
+    with ThreadPoolExecutor(workers) as pool:
+        for part in pool.map(_in_single_precision, tasks):
+            results |= part
+    return results
+
+
+def _in_single_precision(task: Callable[[], dict[int, T]]) -> dict[int, T]:
+    with jax.enable_x64(False):  # the setting belongs to the thread
+        return task()
+
+
 def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]]]:
     """Packs of jobs on the same data, gathered into chunks of bounded memory."""
     packs: dict[bytes, list[_Job]] = {}
@@ -196,7 +227,7 @@ def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]
             by_width.setdefault(_pow2(len(part)), []).append(part)
     chunks = []
     for width, parts in by_width.items():
-        most = min(limit // width, _max_bytes() // (per_pack + width * per_job))
+        most = min(limit // width, _max_bytes() // (per_pack + width * per_job), _max_packs())
         most = max(1, most)
         chunks += [parts[start : start + most] for start in range(0, len(parts), most)]
     return chunks
@@ -210,7 +241,7 @@ def _run_chunk(plan: Plan, shape: tuple[int, ...], chunk: list[list[_Job]]) -> d
     hyper = [_stack_or_only([_hyper(job, shape) for job in pack]) for pack in packs]
     steps = max(job.work.config.training.svi.num_steps for pack in chunk for job in pack)
     program = _fit_program(plan, count > 1, width > 1)
-    trained = program(_stack_or_only(data), _stack_or_only(hyper), np.int32(steps))
+    trained = call(program, _stack_or_only(data), _stack_or_only(hyper), np.int32(steps))
     params, losses, failed = jax.tree.map(
         lambda leaf: leaf.reshape((count, width, *leaf.shape[(count > 1) + (width > 1) :])),
         jax.device_get(trained),
@@ -242,7 +273,7 @@ def _predict_chunk(
     means = np.zeros((len(padded), *shape[:2]))
     for start in range(0, int(counts.max()), draws):
         numbers = np.arange(start, start + draws, dtype=np.int32)
-        drawn, mean = jax.device_get(program(inputs, numbers))
+        drawn, mean = jax.device_get(call(program, inputs, numbers))
         values.append(drawn)
         share = (np.clip(counts - start, 0, draws) / counts)[:, None, None]
         means += np.where(share > 0, mean, 0.0) * share
@@ -279,7 +310,7 @@ def _data(plan: Plan, prepared: Prepared, shape: tuple[int, ...]) -> Data:
     if plan.window_len is None:
         missing = missing | burn_in_rows(len(missing), prepared.windows)[:, None]
     table = np.zeros((n_groups, size, 4), dtype=np.int32)
-    for g, group in enumerate(prepared.groups):
+    for g, group in enumerate(prepared.groups if plan.window_len is not None else ()):
         for w, window in enumerate(group):
             table[g, w] = (window.start, len(window), window.burn_in, prepared.count(window))
     return Data(
@@ -326,15 +357,29 @@ def _window_len(job: _Job) -> int | None:
     return _rows(max(len(window) for window in windows))
 
 
-def _padded_shape(plan: Plan, prepared: Prepared) -> tuple[int, ...]:
+def _padded_shape(plan: Plan, prepared: Prepared, config: FitConfig) -> tuple[int, ...]:
     rows, assets, features = prepared.X.shape
+    if plan.window_len is None:  # the whole sequence at once: the window table is not read
+        rows, width = _padded(plan, rows, features, config)
+        return rows, assets, width, 1, 1
     longest = max(len(window) for window in prepared.windows)
     # a window is cut at its full length, also where the last one is shorter
     last = max(window.start for window in prepared.windows)
     groups = _pow2(len(prepared.groups))
     size = _pow2(max(len(group) for group in prepared.groups))
     reach = max(rows, last + _rows(longest)) if len(prepared.windows) > 1 else rows
-    return _rows(reach), assets, _features(plan, features), groups, size
+    rows, width = _padded(plan, reach, features, config)
+    return rows, assets, width, groups, size
+
+
+def _padded(plan: Plan, rows: int, features: int, config: FitConfig) -> tuple[int, int]:
+    """Rows and features after padding: few sizes if the study's largest are known."""
+    most = config.pad_to
+    if most is None or rows > most[0] or features > most[1]:
+        return _rows(rows), _features(plan, features)
+    shared = max(_LEAST_SHARED_ROWS, _pow2(rows))
+    width = _features(plan, most[1]) if plan.inert_zero_features else features
+    return min(shared, max(_LEAST_SHARED_ROWS, _rows(most[0]))), width
 
 
 def _features(plan: Plan, count: int) -> int:
@@ -383,6 +428,11 @@ def _stack_or_only(trees: list[Any]) -> Any:
 
 def _max_jobs() -> int:
     return _MAX_JOBS.get(jax.default_backend(), _MAX_JOBS_ELSEWHERE)
+
+
+def _max_packs() -> int:
+    """Data sets in one program. On a CPU one: several share nothing and slow each other down."""
+    return 1 if jax.default_backend() == "cpu" else _MAX_JOBS_ELSEWHERE
 
 
 def _max_bytes() -> int:

@@ -1,0 +1,66 @@
+# The command surface. Every target sets up what it needs.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+PYTHON ?= python3
+RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+CORE := $(VENV)/.built
+ENVIRONMENT := $(VENV)/.locked
+
+.PHONY: demo test bench bench-smoke lint docs env build lock clean help
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+env: $(ENVIRONMENT) ## create the environment from the lock file
+$(ENVIRONMENT): requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "Install Python 3.11 or newer first."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed; $$($(PYTHON) --version) found. Set PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet 'uv==0.13.8'
+	$(BIN)/uv pip sync --quiet --python $(BIN)/python requirements.lock
+	@touch $@
+
+build: $(CORE) ## compile the core into the package
+$(CORE): $(ENVIRONMENT) $(RUST_SOURCES) pyproject.toml
+	@command -v cargo >/dev/null || \
+		{ echo "Install a Rust toolchain (1.89 or newer, https://rustup.rs) first."; exit 1; }
+	PATH="$(CURDIR)/$(BIN):$$PATH" MATURIN_PEP517_ARGS=--locked $(BIN)/uv pip install --quiet \
+		--python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: build ## the weekly nested-CV job on the embedded simulated market
+	$(BIN)/fastpanel simulation --simulation-config examples/weekly_nested_cv/demo.yml
+
+test: build ## the whole test suite
+	cargo test --workspace --exclude rust_core --release --quiet
+	$(BIN)/python -m pytest
+
+bench: build ## every benchmark, saved report
+	$(BIN)/python -m pytest benches --benchmark-only --benchmark-json=benches/report.json
+
+bench-smoke: build ## every benchmark once, at small sizes
+	FASTPANEL_BENCH=smoke $(BIN)/python -m pytest benches -q --benchmark-only \
+		--benchmark-min-rounds=1 --benchmark-max-time=0.05 --benchmark-warmup=off
+
+lint: build ## formatting, types, layers, Rust lints
+	$(BIN)/ruff check python tests benches examples
+	$(BIN)/ruff format --check python tests benches examples
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest fastpanel._core
+	PYTHONPATH=python $(BIN)/lint-imports
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+
+docs: build ## the documentation as HTML in docs/_build
+	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
+	@echo docs/_build/index.html
+
+lock: ## renew the lock file
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
+		--no-header --extra pyro --extra numpyro --extra plots --extra pandas --extra tuning \
+		--group dev pyproject.toml -o requirements.lock
+
+clean: ## remove what was built
+	rm -rf $(VENV) target python/fastpanel/_core*.so

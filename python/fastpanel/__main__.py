@@ -1,0 +1,7 @@
+"""``python -m fastpanel``."""
+
+import sys
+
+from fastpanel.cli import main
+
+sys.exit(main())

@@ -1,0 +1,115 @@
+"""Threads, SIMD level, versions, and the canonical form of arrays for the core."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from fastpanel import _core
+from fastpanel._version import __version__
+from fastpanel.errors import ParameterError, ShapeError
+from fastpanel.typing import ArrayLike, FloatArray
+
+_OPTIONAL = ("torch", "pyro-ppl", "jax", "numpyro", "optuna", "ray", "mlflow", "matplotlib")
+_REQUIRED = ("numpy", "scipy", "polars", "pyarrow", "numba", "pydantic")
+
+
+def set_num_threads(n: int | None) -> None:
+    """Cap the threads that the compiled kernels use in this process.
+
+    Parameters
+    ----------
+    n : int or None
+        At least 1; ``None`` goes back to all cores. The environment variable
+        ``FASTPANEL_NUM_THREADS`` sets the same at import. No result depends
+        on it, bit for bit.
+
+    Raises
+    ------
+    ParameterError
+        ``n`` is below 1.
+
+    Examples
+    --------
+    >>> import fastpanel as fp
+    >>> fp.set_num_threads(1)
+    >>> fp.set_num_threads(None)
+    """
+    if n is not None and n < 1:
+        raise ParameterError(f"set_num_threads: n must be at least 1 or None, got {n}")
+    _core.set_num_threads(0 if n is None else n)
+
+
+def show_versions() -> dict[str, Any]:
+    """Versions and settings, for a bug report or a manifest.
+
+    Returns
+    -------
+    dict
+        ``fastpanel``, ``python``, ``platform``, ``threads``, ``simd`` (level in
+        use), ``simd_available``, ``debug_build`` and one entry per dependency
+        (``None`` where it is not installed).
+
+    Examples
+    --------
+    >>> import fastpanel as fp
+    >>> sorted(fp.show_versions())[:2]
+    ['debug_build', 'fastpanel']
+    """
+    return {
+        "fastpanel": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "threads": _core.num_threads(),
+        "simd": _core.simd_level(),
+        "simd_available": _core.simd_levels(),
+        "debug_build": _core.debug_build(),
+        **{name: _version(name) for name in (*_REQUIRED, *_OPTIONAL)},
+    }
+
+
+def canonical(x: ArrayLike, name: str, *, ndim: int | None = None) -> FloatArray:
+    """``x`` as C-contiguous float64; copies only if it has to.
+
+    Raises
+    ------
+    ShapeError
+        The number of axes is not ``ndim``.
+    ParameterError
+        The values are not real numbers.
+    """
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        raise ParameterError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    if ndim is not None and array.ndim != ndim:
+        raise ShapeError(f"{name} must have {ndim} axes, got shape {array.shape}")
+    return np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _read_environment() -> None:
+    if threads := os.environ.get("FASTPANEL_NUM_THREADS"):
+        if not threads.isdecimal() or int(threads) < 1:
+            raise ParameterError(
+                f"FASTPANEL_NUM_THREADS must be a whole number of at least 1, got {threads!r}"
+            )
+        set_num_threads(int(threads))
+    if level := os.environ.get("FASTPANEL_SIMD"):
+        if level not in _core.simd_levels():
+            raise ParameterError(
+                f"FASTPANEL_SIMD must be one of {_core.simd_levels()}, got {level!r}"
+            )
+        _core.set_simd_level(level)
+
+
+_read_environment()

@@ -1,0 +1,25 @@
+"""How an array becomes a table of cross-sections and back."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from fastpanel._runtime import canonical
+from fastpanel.errors import ShapeError
+from fastpanel.typing import ArrayLike, FloatArray
+
+
+def to_rows(x: ArrayLike, axis: int) -> tuple[FloatArray, tuple[int, ...]]:
+    """``x`` as ``[N, A]`` with the cross-section last, and its shape with that axis last."""
+    array = np.asarray(x)
+    if not -array.ndim <= axis < array.ndim:
+        raise ShapeError(f"x of shape {array.shape} has no axis {axis}")
+    last = canonical(np.moveaxis(array, axis, -1), "x")
+    return last.reshape(prod(last.shape[:-1]), last.shape[-1]), last.shape
+
+
+def from_rows(table: FloatArray, shape: tuple[int, ...], axis: int) -> FloatArray:
+    """Undo :func:`to_rows`."""
+    return np.ascontiguousarray(np.moveaxis(table.reshape(shape), -1, axis))

@@ -1,0 +1,18 @@
+"""Bars, cleaning and the panel: from price files to one frozen array per study."""
+
+from fastpanel.data._arrays import PriceArrays
+from fastpanel.data._bars import read_bars
+from fastpanel.data._clean import clean_bars
+from fastpanel.data._clean_bars import CleanBars, WeeklyReturns
+from fastpanel.data._panel import Panel
+from fastpanel.data._simulated import simulated_market
+
+__all__ = [
+    "CleanBars",
+    "Panel",
+    "PriceArrays",
+    "WeeklyReturns",
+    "clean_bars",
+    "read_bars",
+    "simulated_market",
+]

@@ -1,0 +1,244 @@
+"""Bars to weeks and days: the calendar rules in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fastpanel.data._bars import read_bars
+from fastpanel.data._clean_bars import CleanBars, WeeklyReturns
+from fastpanel.data._clean_meta import daily_meta, weekly_meta
+from fastpanel.data._times import lower_bound, upper_bound
+from fastpanel.errors import DataError, ParameterError
+from fastpanel.typing import FloatArray
+
+if TYPE_CHECKING:
+    import polars as pl
+
+_FRIDAY, _SATURDAY = 5, 6  # ISO weekday numbers
+_OHLC = ["timestamp", "asset", "open", "high", "low", "close"]
+
+
+def clean_bars(
+    bars: Any,
+    *,
+    return_type: Literal["simple", "log"] = "simple",
+    start: Any = None,
+    end: Any = None,
+    assets: Sequence[str] | None = None,
+    return_basis: Literal["within_week", "close_to_close"] = "within_week",
+    keep_partial: bool = False,
+    time_zone: str = "UTC",
+) -> CleanBars:
+    """Group bars into weeks and days and compute weekly returns.
+
+    Parameters
+    ----------
+    bars : frame, path or glob
+        Whatever :func:`read_bars` takes; bars of any size up to a day.
+    return_type : ``"simple"`` or ``"log"``
+        ``P_t / P_0 - 1`` or ``log P_t - log P_0``.
+    start, end : str or datetime, optional
+        ``"YYYY-MM"``, ``"YYYY-MM-DD"`` or a datetime; both inclusive, a month
+        or day as a whole. UTC.
+    assets : sequence of str, optional
+        Assets to keep, in this order; by default all, sorted by name.
+    return_basis : ``"within_week"`` or ``"close_to_close"``
+        ``P_0`` is the close of the week's first bar (the weekend gap is not in
+        the return), or the last close of the week before.
+    keep_partial : bool
+        Keep a first or last week that the data cut.
+    time_zone : str
+        IANA zone in which days and weeks begin.
+
+    Returns
+    -------
+    CleanBars
+        Weekly and daily bars (first open, highest high, lowest low, last
+        close), weekly returns, and a record of what is missing.
+
+    Raises
+    ------
+    DataError
+        Defective bars (see :func:`read_bars`), an unknown asset, no bar in
+        the range, or no complete week.
+    ParameterError
+        An argument outside its domain.
+
+    Notes
+    -----
+    - A week runs from Monday to Sunday and is labelled with its latest bar
+      over all assets, so labels depend on the universe; ``iso_week``
+      (``YYYY-WW``) does not. A week without any bar has no row.
+    - Only the first and the last week can be partial: the first is kept if
+      its Monday is not before the first bar's date, the last if some asset
+      has a bar on its Friday or later.
+    - Weekend bars belong to the week that began the Monday before. In the
+      daily table they are merged into the Monday that follows; without a bar
+      on that Monday they are not used there.
+
+    Examples
+    --------
+    >>> import fastpanel as fp
+    >>> fp.clean_bars(fp.data.simulated_market(n_assets=3, years=2, seed=1))
+    CleanBars(104 weeks, 3 assets, 2016-01-08 .. 2017-12-29)
+    """
+    import polars as pl
+
+    _check_choice("return_type", return_type, ("simple", "log"))
+    _check_choice("return_basis", return_basis, ("within_week", "close_to_close"))
+    table, names = _select(read_bars(bars), start, end, assets)
+    table = _with_calendar(table, time_zone)
+    weeks, dropped = _complete_weeks(_weeks(table), table, keep_partial)
+    if weeks.is_empty():
+        raise DataError(
+            f"the history is too short: no complete week in {len(table)} bars from "
+            f"{table['timestamp'].min()!s} to {table['timestamp'].max()!s} "
+            "(weeks cut by the range are dropped; keep_partial=True keeps them)"
+        )
+    weekly = weeks.select(*_OHLC, iso_week=pl.col("monday").dt.strftime("%G-%V"))
+    days = _days(table)
+    returns = _returns(weeks, names, return_type, return_basis)
+    meta = {
+        "time_zone": time_zone,
+        "weekly": weekly_meta(weekly, names, dropped),
+        "daily": daily_meta(days, table, names),
+        "returns": {"return_type": return_type, "return_basis": return_basis},
+    }
+    return CleanBars(weekly=weekly, daily=days.select(_OHLC), returns=returns, meta=meta)
+
+
+def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise ParameterError(f"{name} is {value!r}; choose one of {list(choices)}")
+
+
+def _select(
+    bars: pl.DataFrame, start: Any, end: Any, assets: Sequence[str] | None
+) -> tuple[pl.DataFrame, tuple[str, ...]]:
+    import polars as pl
+
+    known = bars.get_column("asset").unique().sort().to_list()
+    if assets is not None:
+        if isinstance(assets, str):
+            raise ParameterError(f"assets must be a sequence of names, got {assets!r}")
+        unknown = [asset for asset in assets if asset not in known]
+        if unknown:
+            raise DataError(f"unknown asset {', '.join(map(repr, unknown))}; the bars have {known}")
+        if len(set(assets)) != len(assets):
+            raise ParameterError(f"assets: a name occurs twice in {list(assets)}")
+        bars = bars.filter(pl.col("asset").is_in(list(assets)))
+    if start is not None:
+        bars = bars.filter(pl.col("timestamp") >= _utc(lower_bound(start)))
+    if end is not None:
+        bars = bars.filter(pl.col("timestamp") < _utc(upper_bound(end)))
+    if bars.is_empty():
+        raise DataError(f"no bars between start={start} and end={end}")
+    left = set(bars.get_column("asset").unique())
+    names = tuple(assets) if assets is not None else tuple(name for name in known if name in left)
+    empty = [name for name in names if name not in left]
+    if empty:
+        raise DataError(f"asset '{empty[0]}' has no bar between start={start} and end={end}")
+    return bars, names
+
+
+def _utc(instant: np.datetime64) -> pl.Expr:
+    import polars as pl
+
+    return pl.lit(instant).dt.replace_time_zone("UTC")
+
+
+def _with_calendar(bars: pl.DataFrame, time_zone: str) -> pl.DataFrame:
+    """Add local ``day``, its ``monday`` and the ``session`` (the day it counts for)."""
+    import polars as pl
+
+    try:
+        local = bars.select(pl.col("timestamp").dt.convert_time_zone(time_zone).dt.date())
+    except pl.exceptions.PolarsError:
+        raise ParameterError(f"time_zone {time_zone!r} is no IANA time zone") from None
+    day, weekday = pl.col("day"), pl.col("day").dt.weekday().cast(pl.Int32)
+    return bars.with_columns(day=local.to_series()).with_columns(
+        monday=day - pl.duration(days=weekday - 1),
+        session=pl.when(weekday >= _SATURDAY)
+        .then(day + pl.duration(days=8 - weekday))
+        .otherwise(day),
+    )
+
+
+def _ohlc() -> list[pl.Expr]:
+    import polars as pl
+
+    return [
+        pl.col("open").first(),
+        pl.col("high").max(),
+        pl.col("low").min(),
+        pl.col("close").last(),
+        pl.col("timestamp").last(),
+    ]
+
+
+def _weeks(bars: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return (
+        bars.group_by("asset", "monday", maintain_order=True)
+        .agg(*_ohlc(), first_close=pl.col("close").first())
+        .with_columns(pl.col("timestamp").max().over("monday"))
+    )
+
+
+def _complete_weeks(
+    weeks: pl.DataFrame, bars: pl.DataFrame, keep_partial: bool
+) -> tuple[pl.DataFrame, list[str]]:
+    """Weeks that count, and the ISO weeks that the data cut."""
+    import polars as pl
+
+    days = bars.get_column("day")
+    first_day, last_day = days.min(), days.max()
+    monday = pl.col("monday")
+    begins_late = (monday == monday.min()) & (monday < first_day)
+    friday = monday + pl.duration(days=_FRIDAY - 1)
+    ends_early = (monday == monday.max()) & (friday > last_day)
+    cut = weeks.filter(begins_late | ends_early).get_column("monday").unique().sort()
+    if keep_partial:
+        cut = cut.clear()
+    kept = weeks.filter(~monday.is_in(cut.implode()))
+    return kept, cut.dt.strftime("%G-%V").to_list()
+
+
+def _days(bars: pl.DataFrame) -> pl.DataFrame:
+    import polars as pl
+
+    return (
+        bars.group_by("asset", "session", maintain_order=True)
+        .agg(*_ohlc(), own=(pl.col("day") == pl.col("session")).any())
+        .filter("own")
+        .with_columns(pl.col("timestamp").max().over("session"))
+    )
+
+
+def _returns(
+    weeks: pl.DataFrame, assets: tuple[str, ...], return_type: str, basis: str
+) -> WeeklyReturns:
+    import polars as pl
+
+    times = weeks.get_column("timestamp").unique().sort()
+    rows = times.search_sorted(weeks.get_column("timestamp")).to_numpy()
+    columns = weeks.get_column("asset").cast(pl.Enum(list(assets))).to_physical().to_numpy()
+
+    def wide(price: str) -> FloatArray:
+        array = np.full((len(times), len(assets)), np.nan)
+        array[rows, columns] = weeks.get_column(price).to_numpy()
+        return array
+
+    last = wide("close")
+    if basis == "within_week":
+        first = wide("first_close")
+    else:
+        first = np.vstack([np.full((1, len(assets)), np.nan), last[:-1]])
+    values = last / first - 1 if return_type == "simple" else np.log(last) - np.log(first)
+    values.flags.writeable = False
+    labels = times.dt.replace_time_zone(None).to_numpy()
+    return WeeklyReturns(values, labels, assets, return_type, basis)

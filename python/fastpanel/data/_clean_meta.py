@@ -1,0 +1,93 @@
+"""The record of a cleaning: what there is and what is missing, ready for JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastpanel.data._times import utc_text
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def weekly_meta(
+    weekly: pl.DataFrame, assets: tuple[str, ...], partial_weeks: list[str]
+) -> dict[str, Any]:
+    """Assets, weeks, rows per asset and the weeks missing inside an asset's life."""
+    import polars as pl
+
+    labels = _naive(weekly.get_column("timestamp").unique().sort())
+    rows, missing = {}, {}
+    for asset in assets:
+        own = _naive(weekly.filter(pl.col("asset") == asset).get_column("timestamp"))
+        rows[asset] = len(own)
+        missing[asset] = [utc_text(label) for label in _gaps(labels, own)]
+    return {
+        "assets": list(assets),
+        "n_weeks": len(labels),
+        "first_week": utc_text(labels[0]),
+        "last_week": utc_text(labels[-1]),
+        "rows_per_asset": rows,
+        "missing_weeks": missing,
+        "partial_weeks_dropped": partial_weeks,
+    }
+
+
+def daily_meta(days: pl.DataFrame, bars: pl.DataFrame, assets: tuple[str, ...]) -> dict[str, Any]:
+    """Weekdays without a bar, between each asset's first and last bar.
+
+    A missing day stands at the latest bar of that day over all assets; a day
+    that all assets miss at the hour of the weekday before.
+    """
+    import polars as pl
+
+    labels = days.group_by("session").agg(pl.col("timestamp").first()).sort("session")
+    known = labels.get_column("session").to_numpy().astype("datetime64[D]")
+    stamps = _naive(labels.get_column("timestamp"))
+    rows, missing, monthly = {}, {}, {}
+    for asset in assets:
+        own = days.filter(pl.col("asset") == asset).get_column("session").to_numpy()
+        span = bars.filter(pl.col("asset") == asset).get_column("day")
+        calendar = _weekdays(span.min(), span.max())
+        absent = np.setdiff1d(calendar, own.astype("datetime64[D]"))
+        rows[asset] = len(own)
+        missing[asset] = [utc_text(_stamp(day, known, stamps)) for day in absent]
+        months, counts = np.unique(absent.astype("datetime64[M]"), return_counts=True)
+        monthly[asset] = {str(m): int(n) for m, n in zip(months, counts, strict=True)}
+    return {
+        "assets": list(assets),
+        "n_days": len(known),
+        "first_day": utc_text(stamps[0]) if len(stamps) else None,
+        "last_day": utc_text(stamps[-1]) if len(stamps) else None,
+        "rows_per_asset": rows,
+        "missing_days": missing,
+        "missing_days_per_month": monthly,
+    }
+
+
+def _naive(times: pl.Series) -> Any:
+    return times.dt.replace_time_zone(None).to_numpy()
+
+
+def _gaps(labels: Any, own: Any) -> Any:
+    if len(own) == 0:
+        return own
+    inside = labels[(labels >= own.min()) & (labels <= own.max())]
+    return np.setdiff1d(inside, own)
+
+
+def _weekdays(first: Any, last: Any) -> Any:
+    days = np.arange(first, np.datetime64(last, "D") + 1, dtype="datetime64[D]")
+    return days[np.is_busday(days)]
+
+
+def _stamp(day: Any, known: Any, stamps: Any) -> Any:
+    position = int(np.searchsorted(known, day))
+    if position < len(known) and known[position] == day:
+        return stamps[position]
+    if position == 0:  # no weekday before it at all: only a weekend bar opened the data
+        return day.astype("datetime64[ns]")
+    earlier = stamps[position - 1]
+    return earlier + (day - known[position - 1])

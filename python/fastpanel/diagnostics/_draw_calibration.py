@@ -1,0 +1,164 @@
+"""Pictures of calibration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastpanel.diagnostics._calibration import CoverageCurve, CoverageOverTime, PitHistogram
+from fastpanel.diagnostics._style import (
+    BLUE,
+    GREY,
+    INK,
+    LABEL,
+    MUTED,
+    PALE_BLUE,
+    break_gaps,
+    date_axis,
+    direct_labels,
+    headline,
+    new_figure,
+    percent,
+    percent_axis,
+)
+from fastpanel.typing import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SMOOTH = 13
+
+
+def draw_pit(table: PitHistogram) -> Figure:
+    """Histogram of PIT values; the dashed line is the density of calibrated forecasts."""
+    figure, (axis,) = new_figure(3.7)
+    from matplotlib.ticker import MaxNLocator
+
+    width = np.diff(table.edges)
+    axis.bar(
+        table.edges[:-1], table.density, width, align="edge", color=PALE_BLUE, edgecolor="white"
+    )
+    axis.axhline(1.0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
+    top = max(1.6, 1.08 * float(table.density.max()))
+    axis.set_ylim(0.0, top)
+    direct_labels(axis, [(1.0, "flat", INK)])
+    axis.yaxis.set_major_locator(MaxNLocator(4))
+    axis.set_xlim(0.0, 1.0)
+    axis.set_xlabel("share of draws below the outcome (PIT)", fontsize=LABEL, color=MUTED)
+    headline(figure, pit_finding(table), f"density of {table.n:,} outcomes, all assets pooled")
+    return figure
+
+
+def pit_finding(table: PitHistogram) -> str:
+    """Name the shape, where it is more than sampling error."""
+    if _clear(table.dispersion - 1.0, table.dispersion_error, 0.08):
+        if table.dispersion > 1.0:
+            return "U-shape: forecasts are too narrow"
+        return "Hump: forecasts are too wide"
+    if _clear(table.bias, table.bias_error, 0.015):
+        side = "above" if table.bias > 0 else "below"
+        return f"Skewed: outcomes lie {side} the forecasts"
+    return "Flat within sampling error: calibrated"
+
+
+def draw_coverage_curve(table: CoverageCurve) -> Figure:
+    """Observed against nominal coverage; the dashed diagonal is calibration."""
+    figure, (axis,) = new_figure(4.6)
+    axis.plot([0, 1], [0, 1], color=INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
+    low, high = table.observed - 2 * table.error, table.observed + 2 * table.error
+    axis.fill_between(
+        table.levels, low.clip(0, 1), high.clip(0, 1), facecolor="#d2dff2", linewidth=0, zorder=1
+    )
+    axis.plot(
+        table.levels,
+        table.observed,
+        color=BLUE,
+        linewidth=2.0,
+        marker="o",
+        markersize=3.5,
+        zorder=4,
+    )
+    axis.grid(axis="x", color="#e6e9ee", linewidth=0.9)
+    axis.set_xlim(0.0, 1.0)
+    axis.set_ylim(0.0, 1.0)
+    axis.text(0.04, 0.93, "above: too wide", color=MUTED, fontsize=LABEL, ha="left")
+    axis.text(0.96, 0.04, "below: too narrow", color=MUTED, fontsize=LABEL, ha="right")
+    percent_axis(axis)
+    percent_axis(axis, "x")
+    axis.set_xlabel("nominal level of the interval", fontsize=LABEL, color=MUTED)
+    headline(figure, curve_finding(table), "share of outcomes inside, shaded: 2 standard errors")
+    return figure
+
+
+def curve_finding(table: CoverageCurve) -> str:
+    """Judge the whole curve; name the level that shows it best."""
+    gaps = table.observed - table.levels
+    at = int(np.argmax(np.abs(gaps)))
+    clear = np.array([_clear(g, e, 0.02) for g, e in zip(gaps, table.error, strict=True)])
+    if (clear & (gaps > 0)).sum() > len(gaps) / 3:
+        verdict = "too wide"
+    elif (clear & (gaps < 0)).sum() > len(gaps) / 3:
+        verdict = "too narrow"
+    else:
+        verdict = "close to calibrated"
+        at = int(np.argmin(np.abs(table.levels - 0.9)))
+    return f"{percent(table.levels[at])} intervals hold {percent(table.observed[at])}: {verdict}"
+
+
+def draw_coverage_over_time(table: CoverageOverTime) -> Figure:
+    """Coverage per week (thin), its 13-week mean (bold), nominal levels (dashed)."""
+    figure, (axis,) = new_figure(3.9)
+    colors = _colors(len(table.levels))
+    for i, (level, color) in enumerate(zip(table.levels, colors, strict=True)):
+        weekly = table.observed[:, i]
+        times, (thin, bold) = break_gaps(table.times, weekly, _moving_mean(weekly))
+        axis.plot(times, thin, color=color, linewidth=0.5, alpha=0.28)
+        axis.plot(times, bold, color=color, linewidth=2.2)
+        axis.axhline(level, color=color, linewidth=1.1, linestyle=(0, (4, 3)))
+    axis.set_ylim(-0.02, 1.02)
+    direct_labels(
+        axis, [(x, percent(x), color) for x, color in zip(table.levels, colors, strict=True)]
+    )
+    percent_axis(axis)
+    date_axis(axis)
+    headline(
+        figure,
+        weekly_finding(table),
+        f"thin: share of assets by week, bold: {SMOOTH}-week mean, dashed: target",
+    )
+    return figure
+
+
+def weekly_finding(table: CoverageOverTime) -> str:
+    """Say what each band held on average."""
+    means = table.mean()
+    if np.isnan(means).all():
+        return "No outcome is known"
+    order = np.argsort(-table.levels)[:2]
+    return ", ".join(
+        f"{percent(table.levels[i])} band {'holds ' if n == 0 else ''}{percent(means[i])}"
+        for n, i in enumerate(order)
+    )
+
+
+def _colors(count: int) -> list[str]:
+    """Give the widest interval the strongest colour."""
+    shades = ["#0b3d85", BLUE, "#4a90c2", "#6aa5a9", GREY]
+    return [shades[min(count - 1 - i, len(shades) - 1)] for i in range(count)]
+
+
+def _moving_mean(values: FloatArray) -> FloatArray:
+    """Centred mean over the known values of 13 weeks, shorter at the ends."""
+    kernel = np.ones(SMOOTH)
+    known = np.isfinite(values)
+    half = SMOOTH // 2
+    total = np.convolve(np.where(known, values, 0.0), kernel)[half : half + len(values)]
+    count = np.convolve(known, kernel)[half : half + len(values)]
+    mean: FloatArray = np.full(len(values), np.nan)
+    return np.asarray(np.divide(total, count, out=mean, where=count > 0.5), dtype=np.float64)
+
+
+def _clear(gap: float, error: float, least: float) -> bool:
+    """Tell a gap worth a word: beyond two standard errors and not tiny."""
+    return bool(abs(gap) > max(2.0 * error, least))

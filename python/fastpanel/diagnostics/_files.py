@@ -1,0 +1,63 @@
+"""Pictures and tables on disk, whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastpanel._files import write_bytes, write_text
+from fastpanel.typing import AnyArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+DPI = 180
+
+
+def save_figure(path: Path, figure: Figure) -> Path:
+    """Write a figure as PNG, atomically; the same figure gives the same bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    write_bytes(path, buffer.getvalue())
+    return path
+
+
+def save_csv(path: Path, columns: Mapping[str, AnyArray]) -> Path:
+    """Write equally long columns as CSV, atomically. Times are ISO, NaN is an empty field."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows(zip(*(_cells(column) for column in columns.values()), strict=True))
+    write_text(path, text.getvalue())
+    return path
+
+
+def _cells(column: AnyArray) -> list[Any]:
+    values = np.asarray(column)
+    if values.dtype.kind == "M":
+        dates = values.astype("datetime64[D]")
+        whole_days = bool((dates == values).all())
+        return [str(x) for x in (dates if whole_days else values.astype("datetime64[s]"))]
+    if values.dtype.kind == "f":
+        return ["" if np.isnan(x) else repr(float(x)) for x in values]
+    return ["" if x is None else x for x in values.tolist()]
+
+
+def file_names(names: Iterable[str]) -> dict[str, str]:
+    """Give each asset a file stem that any file system takes and no other asset has."""
+    taken: set[str] = set()
+    stems: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^A-Za-z0-9._-]+", "_", name).lstrip(".") or "asset"
+        stem, number = plain, 2
+        while stem.lower() in taken:
+            stem, number = f"{plain}_{number}", number + 1
+        taken.add(stem.lower())
+        stems[name] = stem
+    return stems

@@ -1,0 +1,142 @@
+"""Numbers, pictures and files of one diagnostic, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastpanel.diagnostics._calibration import (
+    coverage_curve,
+    coverage_over_time,
+    pit_histogram,
+    pit_values,
+)
+from fastpanel.diagnostics._candidates import SelectionLike, candidate_columns
+from fastpanel.diagnostics._draw_calibration import (
+    curve_finding,
+    draw_coverage_curve,
+    draw_coverage_over_time,
+    draw_pit,
+    pit_finding,
+    weekly_finding,
+)
+from fastpanel.diagnostics._draw_fan import draw_fan, fan_finding
+from fastpanel.diagnostics._draw_outcome import (
+    candidates_finding,
+    draw_candidates,
+    draw_pnl,
+    sharpe_finding,
+)
+from fastpanel.diagnostics._fan import fan
+from fastpanel.diagnostics._files import file_names, save_csv, save_figure
+from fastpanel.diagnostics._forecasts import Forecasts
+from fastpanel.diagnostics._page import Picture
+from fastpanel.diagnostics._spec import FanChartSpec
+from fastpanel.typing import ArrayLike, TimeArray
+
+FAN_GUIDE = (
+    "Black often outside the bands: the forecasts are too narrow (under-dispersed). "
+    "Always inside wide bands: too wide (over-dispersed)."
+)
+COVERAGE_GUIDE = (
+    "Above its dashed target a band is too wide, below it too narrow. "
+    "Coverage that swings hints at regime shifts."
+)
+PIT_GUIDE = (
+    "Flat at density 1 is calibrated. U-shape: too narrow (under-dispersed); "
+    "hump: too wide (over-dispersed); skew: biased."
+)
+CURVE_GUIDE = (
+    "On the diagonal is calibrated, above it over-dispersed (too wide), "
+    "below it under-dispersed (too narrow)."
+)
+CANDIDATE_GUIDE = (
+    "Candidates inside the shaded band cannot be told from the best by energy score; "
+    "CRPS, tail loss and then complexity decide among them."
+)
+PNL_GUIDE = (
+    "The interval of the Sharpe ratio allows for autocorrelation, skew and fat tails, "
+    "not for the number of strategies tried; the deflated Sharpe ratio does."
+)
+
+
+def write_fan_charts(
+    folder: Path, forecasts: Forecasts, spec: FanChartSpec, *, unit: str = "MAD units"
+) -> list[Picture]:
+    """Write ``<asset>.png`` and ``<asset>.csv`` for each chosen asset.
+
+    Characters that a file system may refuse become ``_``. Returns the pictures
+    with captions, in order; an unknown asset is an error before any file.
+    """
+    chosen = spec.select(forecasts.assets)
+    pictures = []
+    for asset, stem in file_names(chosen).items():
+        table = fan(forecasts, asset, spec.quantiles)
+        save_csv(folder / f"{stem}.csv", table.columns())
+        path = save_figure(folder / f"{stem}.png", draw_fan(table, unit=unit))
+        pictures.append(Picture(path, fan_finding(table), FAN_GUIDE))
+    return pictures
+
+
+def write_calibration(folder: Path, forecasts: Forecasts, spec: FanChartSpec) -> list[Picture]:
+    """Write coverage over time, PIT histogram and coverage curve, each as PNG and CSV.
+
+    Files: ``coverage_fan``, ``pit_histogram``, ``coverage_curve``.
+    """
+    weekly = coverage_over_time(forecasts, spec.coverage_levels)
+    pit = pit_histogram(pit_values(forecasts))
+    curve = coverage_curve(forecasts)
+    save_csv(folder / "coverage_fan.csv", weekly.columns())
+    save_csv(folder / "pit_histogram.csv", pit.columns())
+    save_csv(folder / "coverage_curve.csv", curve.columns())
+    return [
+        Picture(
+            save_figure(folder / "coverage_fan.png", draw_coverage_over_time(weekly)),
+            weekly_finding(weekly),
+            COVERAGE_GUIDE,
+        ),
+        Picture(
+            save_figure(folder / "pit_histogram.png", draw_pit(pit)), pit_finding(pit), PIT_GUIDE
+        ),
+        Picture(
+            save_figure(folder / "coverage_curve.png", draw_coverage_curve(curve)),
+            curve_finding(curve),
+            CURVE_GUIDE,
+        ),
+    ]
+
+
+def write_pnl(
+    folder: Path,
+    times: TimeArray,
+    equity: ArrayLike,
+    drawdown: ArrayLike,
+    *,
+    sharpe: tuple[float, float, float] | None = None,
+    baselines: Mapping[str, ArrayLike] | None = None,
+) -> Picture:
+    """Write ``pnl.png`` and ``pnl.csv``.
+
+    ``sharpe`` is the annual Sharpe ratio with its interval ``(value, low,
+    high)``; ``baselines`` are equity curves [T] to compare with.
+    """
+    finding = "Capital after costs" if sharpe is None else sharpe_finding(*sharpe)
+    figure = draw_pnl(times, equity, drawdown, finding=finding, baselines=baselines)
+    columns = {"timestamp": np.asarray(times), "equity": np.asarray(equity, dtype=np.float64)}
+    columns["drawdown"] = np.asarray(drawdown, dtype=np.float64)
+    for name, values in (baselines or {}).items():
+        columns[f"equity_{name}"] = np.asarray(values, dtype=np.float64)
+    save_csv(folder / "pnl.csv", columns)
+    return Picture(save_figure(folder / "pnl.png", figure), finding, PNL_GUIDE)
+
+
+def write_candidates(
+    folder: Path, selection: SelectionLike, params: Mapping[str, Mapping[str, Any]] | None = None
+) -> Picture:
+    """Write ``candidates.png`` (the best 20) and ``candidates.csv`` (all)."""
+    save_csv(folder / "candidates.csv", candidate_columns(selection, params))
+    path = save_figure(folder / "candidates.png", draw_candidates(selection))
+    return Picture(path, candidates_finding(selection), CANDIDATE_GUIDE)

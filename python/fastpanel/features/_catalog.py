@@ -1,0 +1,193 @@
+"""Which features there are, built-in and the user's, and how they are chosen."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+
+from fastpanel.errors import DuplicateNameError, ParameterError, ShapeError, UnknownNameError
+from fastpanel.features._column import Catalog, FeatureColumn
+from fastpanel.features._inputs import Inputs
+from fastpanel.features._table import BUILT_IN
+from fastpanel.typing import FloatArray
+
+F = TypeVar("F", bound=Callable[..., Any])
+_PRICES = ("open", "high", "low", "close")
+_own: dict[str, FeatureColumn] = {}
+
+
+def catalog() -> Catalog:
+    """Return every feature column, the built-in ones first.
+
+    Examples
+    --------
+    >>> catalog()[0].name, catalog()[0].lookback, catalog()[0].formula
+    ('z_mom_4w', 26, '(p - p[t-4]) / (std(r, w26) sqrt(4) + eps)')
+    >>> catalog().keys_of("momentum")
+    ('vol_scaled_momentum', 'ema_spread')
+    """
+    return Catalog((*BUILT_IN, *_own.values()))
+
+
+def select(groups: str | Sequence[str], features: str | Sequence[str] | None) -> Catalog:
+    """Columns of some groups, narrowed to some keys; in catalogue order.
+
+    Takes the arguments of :func:`compute` and raises the same
+    ``UnknownNameError`` for a name that is not there.
+
+    Examples
+    --------
+    >>> select("momentum", "ema_spread").names
+    ('ema_spread_4w_26w', 'ema_spread_12w_26w')
+    """
+    known = catalog()
+    chosen = known
+    if groups != "all":
+        wanted = _named(groups, known.groups, "feature group")
+        chosen = Catalog(column for column in known if column.group in wanted)
+    if features is not None:
+        names = dict.fromkeys(name for column in chosen for name in (column.key, column.name))
+        wanted = _named(features, tuple(names), f"feature of {list(chosen.groups)}")
+        chosen = Catalog(c for c in chosen if c.key in wanted or c.name in wanted)
+    return chosen
+
+
+def _named(given: str | Sequence[str], known: Sequence[str], kind: str) -> set[str]:
+    wanted = {given} if isinstance(given, str) else set(given)
+    if not wanted:
+        raise ParameterError(f"no {kind} is chosen; there are {list(known)}")
+    for name in sorted(wanted):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {list(known)}"
+            raise UnknownNameError(f"unknown {kind}: '{name}'; {hint}")
+    return wanted
+
+
+def register(
+    name: str,
+    *,
+    inputs: Sequence[str] = ("close",),
+    frequency: Literal["weekly", "daily"] = "weekly",
+    group: str = "custom",
+    key: str | None = None,
+    horizon: int = 1,
+    lookback: int = 0,
+    unit: str = "",
+    formula: str = "",
+    replace: bool = False,
+) -> Callable[[F], F]:
+    """Register a feature of your own; use as a decorator.
+
+    The function gets one ``float64`` array per input and returns one of the
+    same shape. It may be plain NumPy, ``fp.rolling`` kernels or a Numba
+    ``@njit`` function. From then on :func:`compute` offers it and
+    ``fp.audit`` examines it like a built-in one.
+
+    Parameters
+    ----------
+    name : str
+        Column name; must be free.
+    inputs : sequence of str
+        ``"open"``, ``"high"``, ``"low"``, ``"close"``, ``"return"`` (log
+        close-to-close) or, for weekly features, names of other columns.
+    frequency : ``"weekly"`` or ``"daily"``
+        Weekly arrays are ``[T, A]``, one row per week. Daily ones are
+        ``[D, A]``: each asset's days without gaps, one below the other, NaN
+        at the bottom; the result is sampled at each week's last day.
+    group, key : str
+        Where it stands in the catalogue; the key is the name by default.
+    horizon, lookback : int
+        Weeks in its name and first valid weekly row; documentation.
+    unit, formula : str
+        Documentation.
+    replace : bool
+        Take the place of an earlier feature of yours with this name.
+
+    Raises
+    ------
+    DuplicateNameError
+        If the name is taken.
+    ParameterError
+        If an input or the frequency is unknown.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> @register("gap_w", inputs=("open", "close"), formula="log(O / C[t-1])", lookback=1)
+    ... def gap(open, close):
+    ...     out = np.full_like(close, np.nan)
+    ...     out[1:] = np.log(open[1:] / close[:-1])
+    ...     return out
+    >>> catalog()[-1].group
+    'custom'
+    >>> unregister("gap_w")
+    """
+    if frequency not in ("weekly", "daily"):
+        raise ParameterError(f"frequency is {frequency!r}; choose 'weekly' or 'daily'")
+    _check_inputs(tuple(inputs), frequency)
+    taken = {column.name for column in BUILT_IN} | (set() if replace else set(_own))
+    if name in taken:
+        raise DuplicateNameError(f"Duplicate registration for name '{name}'. (feature)")
+
+    def keep(function: F) -> F:
+        _own[name] = FeatureColumn(
+            group=group,
+            key=key or name,
+            name=name,
+            horizon=horizon,
+            lookback=lookback,
+            frequency=frequency,
+            inputs=tuple(inputs),
+            unit=unit,
+            formula=formula,
+            compute=_adapter(function, name, tuple(inputs), frequency),
+        )
+        return function
+
+    return keep
+
+
+def unregister(name: str) -> None:
+    """Forget a feature of :func:`register`."""
+    if name not in _own:
+        raise UnknownNameError(f"no feature of yours is named '{name}'; there are {list(_own)}")
+    del _own[name]
+
+
+def _check_inputs(inputs: tuple[str, ...], frequency: str) -> None:
+    known = (*_PRICES, "return", *(catalog().names if frequency == "weekly" else ()))
+    for name in inputs:
+        if name not in known:
+            raise ParameterError(f"unknown input '{name}' of a {frequency} feature")
+    if not inputs:
+        raise ParameterError("a feature needs at least one input")
+
+
+def _adapter(
+    function: Callable[..., Any], name: str, inputs: tuple[str, ...], frequency: str
+) -> Callable[[Inputs], FloatArray]:
+    """Feed arrays by name; copies, so that a function may write into what it gets."""
+    daily = frequency == "daily"
+
+    def array(x: Inputs, wanted: str) -> FloatArray:
+        if wanted in _PRICES:
+            price: FloatArray = getattr(x.daily if daily else x.weekly, wanted)
+            return price
+        if wanted == "return":
+            return x.daily_return if daily else x.log_return
+        return x.column(wanted)
+
+    def compute(x: Inputs) -> FloatArray:
+        arrays = [array(x, wanted).copy() for wanted in inputs]
+        values = np.asarray(function(*arrays), np.float64)
+        if values.shape != arrays[0].shape:
+            raise ShapeError(
+                f"feature '{name}' has shape {values.shape}, expected {arrays[0].shape}"
+            )
+        return x.sample(values) if daily else values
+
+    return compute

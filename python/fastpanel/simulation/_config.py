@@ -1,0 +1,237 @@
+"""Every key of the simulation configuration, its default and its domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from fastpanel import models
+from fastpanel.config import StrictModel, parse
+from fastpanel.diagnostics import DiagnosticsSpec
+from fastpanel.errors import ConfigError
+from fastpanel.portfolio import AllocationSpec, CostSpec
+from fastpanel.preprocess import PreprocessingSpec
+from fastpanel.selection import SelectionSpec
+from fastpanel.tuning import ParameterSpec, parse_space
+
+Positive = Annotated[int, Field(ge=1)]
+NonNegative = Annotated[int, Field(ge=0)]
+
+SIMULATED = "simulated"
+"""Value of ``bars`` that stands for the embedded simulated market."""
+
+
+class DatasetParams(StrictModel):
+    """Where bars come from and how they become features and targets."""
+
+    bars: str | None = None
+    """Path or glob of bar files, or ``simulated``; null: inputs come from the stores."""
+    feature_store: str | None = None
+    """Folder of feature groups by week; null: ``FEATURE_STORE_SOURCE``."""
+    data_lake: str | None = None
+    """Folder of cleaned data by week; null: ``DATA_LAKE_SOURCE``."""
+    simulated: dict[str, Any] = Field(default_factory=dict)
+    """Arguments of ``fp.data.simulated_market`` when ``bars`` is ``simulated``."""
+    assets: tuple[str, ...] | None = None
+    start: str | None = None
+    end: str | None = None
+    return_type: Literal["simple", "log"] = "simple"
+    groups: Literal["all"] | tuple[str, ...] = "all"
+    features: tuple[str, ...] | None = None
+    allow_ragged: bool = False
+    target_shift: Positive = 1
+    target_scale: Positive = 1_000_000
+    prefix_feature_names: bool = True
+
+
+class DataConfig(StrictModel):
+    """Inputs and output folder."""
+
+    simulation_output_path: str | None = None
+    """Label of the run below ``SIMULATION_SOURCE``; null: the ISO week of the newest row."""
+    loader: Literal["feature_store_panel"] = "feature_store_panel"
+    dataset_params: DatasetParams = DatasetParams()
+
+
+class CVConfig(StrictModel):
+    """Outer walk-forward and inner CPCV, in rows (weeks)."""
+
+    warmup_len: NonNegative = 52
+    group_len: Positive = 52
+    horizon: Positive = 1
+    embargo_len: NonNegative = 4
+    q: Positive = 2
+    max_inner_combos: Positive | None = None
+    seed: NonNegative = 123
+    exclude_warmup: bool = False
+
+
+class PrebuildConfig(StrictModel):
+    """Data-driven defaults, computed once before tuning."""
+
+    enabled: bool = False
+    name: str | None = None
+    params: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _named(self) -> Self:
+        if self.enabled and self.name is None:
+            raise ValueError("prebuild.name is required when prebuild.enabled is true")
+        return self
+
+
+class ModelSection(models.ModelConfig):
+    """Registered model and guide, and their prebuild hook."""
+
+    prebuild: PrebuildConfig = PrebuildConfig()  # type: ignore[assignment]
+
+
+class TuningConfig(StrictModel):
+    """Which candidates are tried."""
+
+    engine: Literal["local"] = "local"
+    space: tuple[ParameterSpec, ...] = ()
+    num_samples: Positive = 1
+    seed: NonNegative = 123
+    aggregate: Literal["mean", "median"] = "mean"
+
+    @field_validator("space")
+    @classmethod
+    def _tunable(cls, space: tuple[ParameterSpec, ...]) -> tuple[ParameterSpec, ...]:
+        for spec in space:
+            root = spec.path.partition(".")[0]
+            if root not in {"model", "training"}:
+                raise ValueError(f"{spec.path}: only model.* and training.* can be tuned")
+        return parse_space(space)
+
+
+class ScoreSpec(StrictModel):
+    """The inner metric and its settings."""
+
+    metric_name: str = "neg_mse"
+    mad_eps: Annotated[float, Field(ge=0.0)] = 1e-12
+    eps: Annotated[float, Field(ge=0.0)] = 1e-5
+    var_floor: Annotated[float, Field(ge=0.0)] = 0.0
+    estimator: Literal["nrg", "fair"] = "nrg"
+
+
+class ScoringConfig(StrictModel):
+    """Inner scoring."""
+
+    spec: ScoreSpec = ScoreSpec()
+
+
+class PredictiveConfig(StrictModel):
+    """Draws of the predictive distribution."""
+
+    num_samples: Annotated[int, Field(ge=2)] = 256
+
+
+class OuterConfig(StrictModel):
+    """Outer walk-forward."""
+
+    test_groups: Literal["all", "last"] | tuple[NonNegative, ...] = "all"
+    warm_start: bool = True
+    refit_every: Positive = 1
+    """Weeks between model refits; the scaler is refitted every week."""
+    update_steps: NonNegative | None = None
+    """SVI steps of a warm-started refit; null: ``training.svi.num_steps``."""
+
+
+class FlagsConfig(StrictModel):
+    """Run mode and switches."""
+
+    use_feature_names_for_scaling: bool = True
+    use_gpu: bool = False
+    simulation_mode: Literal["full", "stub", "dry_run"] = "full"
+    stop_after: Literal["inputs", "cv", "inner", "outer", "results"] | None = None
+
+
+class SimulationConfig(StrictModel):
+    """The whole configuration of one nested-CV run."""
+
+    data: DataConfig = DataConfig()
+    cv: CVConfig = CVConfig()
+    preprocessing: PreprocessingSpec = PreprocessingSpec()
+    model: ModelSection = ModelSection()
+    training: models.TrainingConfig = models.TrainingConfig()
+    tuning: TuningConfig = TuningConfig()
+    scoring: ScoringConfig = ScoringConfig()
+    predictive: PredictiveConfig = PredictiveConfig()
+    allocation: AllocationSpec = AllocationSpec()
+    cost: CostSpec = CostSpec()
+    outer: OuterConfig = OuterConfig()
+    model_selection: SelectionSpec = SelectionSpec()
+    diagnostics: DiagnosticsSpec = DiagnosticsSpec()
+    flags: FlagsConfig = FlagsConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_at_top_level(cls, values: Any) -> Any:
+        """Accept ``simulation_mode`` and ``stop_after`` at the top level too."""
+        if not isinstance(values, Mapping):
+            return values
+        moved = {key: values[key] for key in ("simulation_mode", "stop_after") if key in values}
+        if not moved:
+            return values
+        rest = {key: value for key, value in values.items() if key not in moved}
+        flags = {**(rest.get("flags") or {}), **moved}
+        return {**rest, "flags": flags}
+
+    @model_validator(mode="after")
+    def _label_is_known(self) -> Self:
+        shift = self.data.dataset_params.target_shift
+        if self.cv.horizon < shift:
+            raise ValueError(
+                f"cv.horizon ({self.cv.horizon}) must be at least "
+                f"data.dataset_params.target_shift ({shift}), or the purge would be too short"
+            )
+        return self
+
+
+def load_config(source: str | Path | Mapping[str, Any] | SimulationConfig) -> SimulationConfig:
+    """Read and validate a simulation configuration.
+
+    Parameters
+    ----------
+    source : path, mapping or SimulationConfig
+        A YAML file, or its content as a mapping.
+
+    Returns
+    -------
+    SimulationConfig
+        Immutable; every key has its value, given or default.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or no YAML mapping, or it has mistakes; all of them
+        are listed with their key paths and, for an unknown key, the nearest
+        known one.
+
+    Examples
+    --------
+    >>> import fastpanel as fp
+    >>> fp.simulation.load_config({"cv": {"q": 1}}).cv.group_len
+    52
+    """
+    if isinstance(source, SimulationConfig):
+        return source
+    if isinstance(source, Mapping):
+        return parse(SimulationConfig, source, source="simulation config")
+    path = Path(source)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error.strerror}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not valid YAML: {error}") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{path} must hold a mapping of sections, not {type(values).__name__}")
+    return parse(SimulationConfig, values, source=str(path))

@@ -1,0 +1,94 @@
+"""The five modelling steps of a run, replaceable one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastpanel import models, portfolio
+from fastpanel.models import FitJob, PredictJob
+from fastpanel.simulation._config import SimulationConfig
+from fastpanel.simulation._metrics import inner_metric
+from fastpanel.typing import FloatArray
+
+Prediction = Mapping[str, FloatArray]
+"""``samples`` [S, T, A] and optionally ``mean`` [T, A], in the unit of y."""
+State = Any
+
+
+@dataclass(frozen=True)
+class Hooks:
+    """What a run calls to fit, predict, score, allocate and account.
+
+    Attributes
+    ----------
+    fit_model : ``(X_train, y_train, config, init_state) -> state``
+        ``X_train [n, A, F]`` scaled, ``y_train [n, A]`` with NaN = missing;
+        ``config`` holds ``model``, ``training``, ``seed`` and ``train_index``.
+    predict : ``(X_pred, state, config, num_samples) -> prediction``
+    score : ``(y_true, pred, score_spec) -> float``, higher is better
+        ``score_spec["transform"]`` is the train-only :class:`ScoreSpace`.
+    allocate : ``(pred, alloc_spec) -> weights [A]``
+        ``pred["samples"]`` are simple returns ``[S, A]``.
+    compute_pnl : ``(w, y_t, w_prev, cost_spec) -> float``
+        ``y_t [A]`` simple returns.
+    fit_many, predict_many : optional batch forms
+        Used where present; they must give what the single forms give.
+    """
+
+    fit_model: Callable[[FloatArray, FloatArray, Mapping[str, Any], State], State]
+    predict: Callable[[FloatArray, State, Mapping[str, Any], int], Prediction]
+    score: Callable[[FloatArray, Prediction, Mapping[str, Any]], float]
+    allocate: Callable[[Prediction, Any], FloatArray]
+    compute_pnl: Callable[[FloatArray, FloatArray, FloatArray | None, Any], float]
+    fit_many: Callable[[Sequence[FitJob]], Sequence[State]] | None = None
+    predict_many: Callable[[Sequence[PredictJob]], Sequence[Prediction]] | None = None
+
+
+def default_hooks(config: SimulationConfig) -> Hooks:
+    """Real fitting, prediction, scoring, allocation and accounting."""
+    metric = inner_metric(config)
+    return Hooks(
+        fit_model=models.fit,
+        predict=models.predict,
+        score=metric,
+        allocate=portfolio.allocate,
+        compute_pnl=portfolio.compute_pnl,
+        fit_many=models.fit_many,
+        predict_many=models.predict_many,
+    )
+
+
+def stub_hooks(config: SimulationConfig) -> Hooks:
+    """A model without modelling, for ``simulation_mode: stub``: draws from the training targets.
+
+    It needs no probabilistic programming library and shows the whole flow and
+    all files of a run in seconds.
+    """
+
+    def fit_model(
+        X_train: FloatArray, y_train: FloatArray, config: Mapping[str, Any], init_state: State
+    ) -> State:
+        del X_train, init_state
+        return {"rows": y_train[np.isfinite(y_train).all(axis=1)], "seed": config["seed"]}
+
+    def predict(
+        X_pred: FloatArray, state: State, config: Mapping[str, Any], num_samples: int
+    ) -> Prediction:
+        del config
+        rows, n_assets = state["rows"], X_pred.shape[1]
+        if not len(rows):
+            return {"samples": np.zeros((num_samples, len(X_pred), n_assets))}
+        rng = np.random.default_rng(state["seed"])
+        return {"samples": rows[rng.integers(len(rows), size=(num_samples, len(X_pred)))]}
+
+    return Hooks(
+        fit_model=fit_model,
+        predict=predict,
+        score=inner_metric(config),
+        allocate=portfolio.allocate,
+        compute_pnl=portfolio.compute_pnl,
+    )

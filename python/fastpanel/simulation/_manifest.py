@@ -1,0 +1,103 @@
+"""The record of a run: what went in, what ran, how it ended."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from fastpanel._files import read_json, write_json
+from fastpanel._runtime import show_versions
+from fastpanel.errors import ConfigError
+from fastpanel.simulation._config import SimulationConfig
+from fastpanel.simulation._ledger import content_key
+
+FILE = "run_manifest.json"
+_FREE_TO_CHANGE = ("diagnostics",)
+"""Sections that a rerun in the same folder may change: they alter no result."""
+
+
+class Manifest:
+    """``run_manifest.json``, rewritten at every stage."""
+
+    def __init__(self, folder: Path, config: SimulationConfig) -> None:
+        self._path = folder / FILE
+        plain = config.model_dump(mode="json")
+        self.content: dict[str, Any] = {
+            "config": plain,
+            "config_hash": content_key(plain),
+            "mode": config.flags.simulation_mode,
+            "stop_after": config.flags.stop_after,
+            "versions": show_versions(),
+            "started": _now(),
+            "ended": None,
+            "status": "running",
+            "stages": {},
+        }
+
+    def stage(self, name: str, **facts: Any) -> None:
+        """Record a finished stage with its time and facts."""
+        self.content["stages"][name] = {"finished": _now(), **facts}
+        self.write()
+
+    def end(self, status: str, error: str | None = None) -> None:
+        """Record how the run ended."""
+        self.content.update(status=status, ended=_now(), error=error)
+        self.write()
+
+    def write(self) -> None:
+        """Write the manifest as it is now."""
+        write_json(self._path, self.content)
+
+
+def refuse_other_config(folder: Path, config: SimulationConfig) -> None:
+    """A folder holds one configuration; another one is refused with the difference.
+
+    Raises
+    ------
+    ConfigError
+        Names every key that differs, with both values.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return
+    before, now = _flat(read_json(path)["config"]), _flat(config.model_dump(mode="json"))
+    changed = [
+        f"{key}: {before.get(key)!r} before, {now.get(key)!r} now"
+        for key in sorted(before.keys() | now.keys())
+        if before.get(key) != now.get(key) and not _free(key)
+    ]
+    if changed:
+        lines = "\n".join(f"  - {line}" for line in changed)
+        raise ConfigError(
+            f"{folder} holds a run with another configuration; choose another "
+            f"data.simulation_output_path or restore:\n{lines}"
+        )
+
+
+def _free(key: str) -> bool:
+    return (
+        key.split(".", maxsplit=1)[0] in _FREE_TO_CHANGE
+        or key
+        in {
+            "flags.stop_after",
+            "flags.simulation_mode",
+            "flags.use_gpu",
+        }
+        or key.startswith("data.")
+    )
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict) and value:
+            out.update(_flat(value, f"{name}."))
+        else:
+            out[name] = value
+    return out
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

@@ -1,0 +1,166 @@
+"""The outer walk-forward: one test group, week by week, with what was known each week."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fastpanel.preprocess import PreprocessState
+from fastpanel.progress import Reporter, SilentReporter
+from fastpanel.simulation._candidate import FitConfig, fit_config
+from fastpanel.simulation._config import SimulationConfig
+from fastpanel.simulation._dataset import Dataset, base_name
+from fastpanel.simulation._hooks import Hooks, Prediction, State
+from fastpanel.simulation._inner import largest_fit, preprocessor
+from fastpanel.simulation._seeds import unit_seed
+from fastpanel.simulation._space import ScoreSpace
+from fastpanel.simulation._structure import OuterPlan
+from fastpanel.typing import FloatArray, IntArray
+
+
+@dataclass(frozen=True)
+class OuterResult:
+    """Forecasts, weights and PnL of one outer test group.
+
+    Attributes
+    ----------
+    rows : int64 [N]
+        Test rows; the forecast of a row uses what was known after its week.
+    samples : float64 [S, N, A]
+        Predictive draws in the unit of y; NaN for an asset absent that week.
+    weights : float64 [N, A]
+        Decided at the row's week, held over the following one.
+    pnl : float64 [N]
+        Simple return of the portfolio after costs.
+    """
+
+    group: int
+    candidate: str
+    rows: IntArray
+    samples: FloatArray
+    weights: FloatArray
+    pnl: FloatArray
+
+
+def training_rows(plan: OuterPlan, row: int, config: SimulationConfig) -> IntArray:
+    """Rows whose label is known when the forecast of ``row`` is made."""
+    since = np.arange(plan.start - config.cv.horizon + 1, row - config.cv.horizon + 1)
+    return np.concatenate([plan.fold.train, since]).astype(np.int64)
+
+
+def fit_fold_preprocessing(
+    dataset: Dataset, plan: OuterPlan, config: SimulationConfig
+) -> PreprocessState:
+    """Cleaning and scaling as of the start of the fold: its feature list stays frozen."""
+    return preprocessor(config).fit(
+        dataset.X[: plan.start],
+        [base_name(name) for name in dataset.features],
+        mask=dataset.mask[: plan.start],
+        rows=training_rows(plan, plan.start, config),
+        asset_names=list(dataset.assets),
+    )
+
+
+def evaluate_outer_walk_forward(
+    dataset: Dataset,
+    plan: OuterPlan,
+    candidate: str,
+    values: Mapping[str, Any],
+    config: SimulationConfig,
+    hooks: Hooks,
+    *,
+    prebuilt: Mapping[str, Any] | None = None,
+    reporter: Reporter | None = None,
+) -> OuterResult:
+    """Forecast, allocate and account week by week over one test group.
+
+    Each week the scaler is refitted on the expanding training rows, the model
+    is refitted (warm-started where the configuration says so), and weights are
+    set from the predictive draws; the feature list stays as cleaned at the
+    start of the fold.
+
+    Parameters
+    ----------
+    dataset, plan, config, hooks
+        As in :func:`make_inner_objective`.
+    candidate, values
+        The candidate chosen for this fold on earlier data.
+    prebuilt : mapping, optional
+    reporter : Reporter, optional
+
+    Returns
+    -------
+    OuterResult
+    """
+    base = fit_config(config, values, prebuilt)
+    base["pad_to"] = largest_fit(dataset, config)
+    frozen = fit_fold_preprocessing(dataset, plan, config)
+    rows = np.arange(plan.start, plan.stop, dtype=np.int64)
+    known = [training_rows(plan, int(row), config) for row in rows]
+    scalers = preprocessor(config).refit_splits(
+        frozen,
+        dataset.X[: plan.stop],
+        known,
+        mask=dataset.mask[: plan.stop],
+        asset_names=dataset.assets,
+    )
+    shape = (config.predictive.num_samples, len(rows), len(dataset.assets))
+    samples, weights, pnl = np.empty(shape), np.zeros(shape[1:]), np.empty(len(rows))
+    state: State = None
+    w_prev: FloatArray | None = None
+    with (reporter or SilentReporter()).task(f"fold {plan.group}: weeks", len(rows)) as task:
+        for i, row in enumerate(rows):
+            train, scaler = known[i], scalers[i]
+            if state is None or i % config.outer.refit_every == 0:
+                week = _week_config(base, config, plan, i, train, warm=state is not None)
+                Z = scaler.transform(dataset.X[train], dataset.mask[train])
+                start = state if config.outer.warm_start else None
+                state = hooks.fit_model(Z, dataset.y[train], week, start)
+            now = slice(int(row), int(row) + 1)
+            Z_now = scaler.transform(dataset.X[now], dataset.mask[now])
+            week = {**base, "seed": _week_seed(config, plan, i, 1)}
+            pred = hooks.predict(Z_now, state, week, config.predictive.num_samples)
+            samples[:, i] = _present_only(pred, dataset, int(row))
+            returns = dataset.to_returns(samples[:, i])
+            weights[i] = hooks.allocate({"samples": returns}, config.allocation)
+            realised = dataset.to_returns(dataset.y[row])
+            pnl[i] = hooks.compute_pnl(weights[i], realised, w_prev, config.cost)
+            w_prev = weights[i]
+            task.advance()
+    return OuterResult(plan.group, candidate, rows, samples, weights, pnl)
+
+
+def score_space_of_fold(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) -> ScoreSpace:
+    """The scoring space of a whole test group: fitted on what was known at its start."""
+    y_train = dataset.y[training_rows(plan, plan.start, config)]
+    return ScoreSpace.fit(y_train, config.scoring.spec, f"outer fold {plan.group}")
+
+
+def _week_config(
+    base: FitConfig,
+    config: SimulationConfig,
+    plan: OuterPlan,
+    week: int,
+    train: IntArray,
+    *,
+    warm: bool,
+) -> FitConfig:
+    out: FitConfig = {**base, "seed": _week_seed(config, plan, week, 0), "train_index": train}
+    if warm and config.outer.warm_start and config.outer.update_steps is not None:
+        svi = {**base["training"]["svi"], "num_steps": config.outer.update_steps}
+        out["training"] = {**base["training"], "svi": svi}
+    return out
+
+
+def _week_seed(config: SimulationConfig, plan: OuterPlan, week: int, use: int) -> int:
+    outer_units = 1_000_000_007  # keeps weekly seeds apart from those of inner units
+    return unit_seed(config.cv.seed, outer_units, plan.group, week, use)
+
+
+def _present_only(pred: Prediction, dataset: Dataset, row: int) -> FloatArray:
+    draws = np.array(pred["samples"][:, 0], dtype=np.float64)
+    draws[:, dataset.mask[row].all(axis=-1)] = np.nan
+    return draws

@@ -1,0 +1,245 @@
+"""The report of a run: pictures under ``outer/diagnostics`` and ``report.html``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastpanel import diagnostics, portfolio
+from fastpanel.diagnostics import Facts, Forecasts, Report, Section, Table, Text
+from fastpanel.selection import Selection
+from fastpanel.simulation._config import SimulationConfig
+from fastpanel.simulation._postprocess import payloads_of
+from fastpanel.simulation._summary import pnl_report
+from fastpanel.typing import FloatArray
+
+if TYPE_CHECKING:
+    from fastpanel.simulation._runner import SimulationResult
+
+_GAIN_NOTE = (
+    "Energy score and CRPS: lower is better. The gain is the baseline's energy score minus the "
+    "model's, week by week, with its Newey-West standard error: above two standard errors the "
+    "model is better, below minus two it is worse, in between the data cannot tell. Coverage is "
+    "the share of returns inside the central 50 % and 90 % intervals."
+)
+_FAN_NOTE = (
+    "Forecasts of the global pick on the inner test weeks, pooled over the splits that test a "
+    "week, in units of each asset's training MAD. They show the shape of the forecasts; the "
+    "scores above come from the outer weeks only."
+)
+_CALIBRATION_NOTE = "Outer weeks only: each forecast was issued before its week."
+
+
+def write_run_report(
+    result: SimulationResult, overall: Selection | None, config: SimulationConfig
+) -> Path:
+    """Draw what the configuration asks for and write ``report.html``."""
+    sections = [_score_section(result), _pnl_section(result, config)]
+    if config.diagnostics.fan_charts.enable:
+        pictures = diagnostics.write_calibration(
+            _folder(result) / "calibration", _outer_forecasts(result), config.diagnostics.fan_charts
+        )
+        sections.append(Section("Calibration", (Text(_CALIBRATION_NOTE), *pictures)))
+    sections.append(_candidate_section(result, overall, config))
+    if config.diagnostics.fan_charts.enable and overall is not None:
+        charts = diagnostics.write_fan_charts(
+            _folder(result) / "fan_charts",
+            _inner_forecasts(result, overall),
+            config.diagnostics.fan_charts,
+        )
+        sections.append(Section("Fan charts", (Text(_FAN_NOTE), *charts)))
+    sections.append(_plan_section(result))
+    weeks, assets, features = result.dataset.X.shape
+    first, last = (str(result.dataset.times[i])[:10] for i in (0, -1))
+    report = Report(
+        title=f"Nested cross-validation: {result.folder.name}",
+        subtitle=f"{weeks} weeks, {first} to {last}; {assets} assets; {features} features",
+        facts=_facts(result),
+        warnings=_warnings(result, config),
+        sections=tuple(sections),
+    )
+    return diagnostics.write_report(result.folder / "report.html", report)
+
+
+def _facts(result: SimulationResult) -> tuple[tuple[str, Any], ...]:
+    rows = {row["forecaster"]: row for row in result.summary["scores"]}
+    sharpe = pnl_report(result)
+    return (
+        ("Outer weeks", int(sum(len(fold.rows) for fold in result.outer))),
+        ("Energy score", rows["model"]["energy_score"]),
+        ("90 % interval covers", _percent(rows["model"]["coverage_90"])),
+        ("Sharpe ratio a year", sharpe.sharpe_annual),
+        ("Candidates", len(result.candidates)),
+    )
+
+
+def _warnings(result: SimulationResult, config: SimulationConfig) -> tuple[str, ...]:
+    out = []
+    if config.flags.simulation_mode != "full":
+        out.append(
+            "Stub mode: draws from the training targets stand in for a model; the numbers show "
+            "that the run works, and nothing else."
+        )
+    beaten_by = [
+        row["forecaster"]
+        for row in result.summary["scores"]
+        if row["es_gain"] < -2 * row["es_gain_se"]
+    ]
+    if beaten_by:
+        out.append(f"Worse than {' and '.join(beaten_by)} by more than two standard errors.")
+    failed = sum(
+        unit.error is not None
+        for units in result.records.values()
+        for records in units.values()
+        for unit in records
+    )
+    if failed:
+        out.append(f"{failed} fits failed; their candidates could not be chosen.")
+    return tuple(out)
+
+
+def _score_section(result: SimulationResult) -> Section:
+    rows = tuple(
+        (
+            row["forecaster"].replace("_", " "),
+            row["energy_score"],
+            None if row["forecaster"] == "model" else row["es_gain"],
+            None if row["forecaster"] == "model" else row["es_gain_se"],
+            row["crps"],
+            _percent(row["coverage_50"]),
+            _percent(row["coverage_90"]),
+            row["weeks"],
+        )
+        for row in result.summary["scores"]
+    )
+    columns = (
+        "forecaster",
+        "energy score",
+        "gain of the model",
+        "standard error",
+        "CRPS",
+        "50 % covers",
+        "90 % covers",
+        "weeks",
+    )
+    return Section("Forecasts", (Table(columns, rows, highlight=(0,)), Text(_GAIN_NOTE)))
+
+
+def _pnl_section(result: SimulationResult, config: SimulationConfig) -> Section:
+    report = pnl_report(result)
+    pnl = np.concatenate([fold.pnl for fold in result.outer])
+    low, high = report.hac_interval_annual
+    facts = Facts(
+        (
+            ("Mean a year", _percent(report.mean_annual)),
+            ("Volatility a year", _percent(report.volatility_annual)),
+            ("Sharpe ratio a year", report.sharpe_annual),
+            ("95 % interval", f"{low:.2f} to {high:.2f}"),
+            ("Deflated Sharpe", report.deflated_sharpe),
+            ("Deepest drawdown", _percent(report.max_drawdown)),
+        )
+    )
+    note = Text(
+        f"Weights are decided after a week and earn the return of the next one, after "
+        f"{config.cost.bps:g} basis points of cost per traded value. Intervals allow for "
+        f"autocorrelation; the deflated Sharpe ratio allows for the {len(result.candidates)} "
+        "candidates tried. The universe was picked with hindsight: this is no claim on returns."
+    )
+    if not config.diagnostics.fan_charts.enable:
+        return Section("Profit and loss", (facts, note))
+    picture = diagnostics.write_pnl(
+        _folder(result),
+        np.concatenate([result.dataset.times[fold.rows] for fold in result.outer]),
+        portfolio.equity_curve(pnl),
+        portfolio.drawdown(pnl),
+        sharpe=(report.sharpe_annual, *report.hac_interval_annual),
+        baselines={"equal weight": portfolio.equity_curve(_equal_weight_pnl(result, config))},
+    )
+    return Section("Profit and loss", (facts, picture, note))
+
+
+def _candidate_section(
+    result: SimulationResult, overall: Selection | None, config: SimulationConfig
+) -> Section:
+    if overall is None:
+        return Section("Candidates", (Text("Selection is off: the best inner score wins."),))
+    items: list[Any] = []
+    if config.diagnostics.fan_charts.enable:
+        items.append(diagnostics.write_candidates(_folder(result), overall, result.candidates))
+    items.append(diagnostics.candidate_table(overall, result.candidates))
+    items.append(
+        Text(
+            "Medians over the outer folds. Each fold was forecast with its own pick, chosen on "
+            "earlier weeks; the global pick is for the next fold."
+        )
+    )
+    return Section("Candidates", tuple(items))
+
+
+def _plan_section(result: SimulationResult) -> Section:
+    rows = tuple(
+        (
+            fold["group"],
+            fold["first_week"],
+            fold["last_week"],
+            fold["weeks"],
+            fold["candidate"],
+            _percent(fold["pnl_total"]),
+        )
+        for fold in result.summary["folds"]
+    )
+    columns = ("test group", "first week", "last week", "weeks", "candidate", "return")
+    return Section("Outer folds", (Table(columns, rows),))
+
+
+def _equal_weight_pnl(result: SimulationResult, config: SimulationConfig) -> FloatArray:
+    """The same weeks and costs, with the present assets held in equal parts."""
+    pnl: list[float] = []
+    for fold in result.outer:
+        held: FloatArray | None = None
+        for i, row in enumerate(fold.rows):
+            present = np.isfinite(fold.samples[:, i]).all(axis=0)
+            weights = np.asarray(present / max(int(present.sum()), 1), dtype=np.float64)
+            realised = result.dataset.to_returns(result.dataset.y[row])
+            pnl.append(portfolio.compute_pnl(weights, realised, held, config.cost))
+            held = weights
+    return np.array(pnl)
+
+
+def _outer_forecasts(result: SimulationResult) -> Forecasts:
+    dataset = result.dataset
+    rows = np.concatenate([fold.rows for fold in result.outer])
+    return Forecasts(
+        samples=dataset.to_returns(np.concatenate([fold.samples for fold in result.outer], axis=1)),
+        truth=dataset.to_returns(dataset.y[rows]),
+        times=dataset.times[rows],
+        assets=dataset.assets,
+    )
+
+
+def _inner_forecasts(result: SimulationResult, overall: Selection) -> Forecasts:
+    """Inner test forecasts of the global pick in the newest fold, which has the most weeks."""
+    assert result.structure is not None
+    group = result.structure.outer[-1].group
+    candidate = list(result.candidates)[overall.pick]
+    folder = result.folder / "inner" / f"outer_{group}"
+    payloads: Mapping[int, Any] = payloads_of(result.records[group][candidate], folder)
+    return diagnostics.pool_splits(
+        [payload.z_samples for payload in payloads.values()],
+        [payload.test_idx for payload in payloads.values()],
+        np.stack([payload.scale for payload in payloads.values()]),
+        truth=result.dataset.y,
+        times=result.dataset.times,
+        assets=result.dataset.assets,
+    )
+
+
+def _folder(result: SimulationResult) -> Path:
+    return result.folder / "outer" / "diagnostics"
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f} %"

@@ -1,0 +1,402 @@
+"""A run from configuration to report, stage by stage, resumable at every unit."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fastpanel._environment import Environment
+from fastpanel._files import write_json
+from fastpanel.data import Panel
+from fastpanel.errors import ArtifactError, ConfigError, ModelError
+from fastpanel.progress import Reporter, reporter
+from fastpanel.selection import Selection
+from fastpanel.simulation import _manifest
+from fastpanel.simulation._candidate import check_space, fit_config
+from fastpanel.simulation._compare import WeeklyScores, score_outer, score_table
+from fastpanel.simulation._config import SimulationConfig, load_config
+from fastpanel.simulation._dataset import (
+    Dataset,
+    build_dataset,
+    dataset_from_panel,
+    load_dataset,
+    save_dataset,
+    warn_if_built_differently,
+)
+from fastpanel.simulation._hooks import Hooks, default_hooks, stub_hooks
+from fastpanel.simulation._inner import InnerObjective, aggregate_score
+from fastpanel.simulation._keys import outer_sections
+from fastpanel.simulation._ledger import UnitRecord, content_key
+from fastpanel.simulation._lock import run_lock
+from fastpanel.simulation._manifest import Manifest
+from fastpanel.simulation._outer import (
+    OuterResult,
+    evaluate_outer_walk_forward,
+    fit_fold_preprocessing,
+)
+from fastpanel.simulation._outer_store import load_outer, save_outer
+from fastpanel.simulation._postprocess import select_for_fold, select_globally
+from fastpanel.simulation._prebuild import run_prebuild
+from fastpanel.simulation._report import write_run_report
+from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
+from fastpanel.simulation._summary import summarise
+from fastpanel.tuning import sample_candidates
+
+
+@dataclass(frozen=True)
+class SimulationResult:
+    """What a run leaves behind.
+
+    Attributes
+    ----------
+    folder : Path
+        Artefacts, ``run_manifest.json`` and, when the run is complete,
+        ``report.html``.
+    dataset : Dataset
+    structure : CVStructure or None
+        None when the run stopped after the inputs.
+    candidates : dict
+        Candidate id to ``{path: value}``.
+    records : dict
+        Outer group to candidate id to the records of its inner splits.
+    picks : dict
+        Outer group to the candidate that its own selection chose.
+    selections : dict
+        Outer group to :class:`~fastpanel.selection.Selection` (empty when
+        selection is off).
+    outer : tuple of OuterResult
+    scores : dict
+        ``model`` and baselines to their weekly scores.
+    summary : dict
+        As in ``cv/summary.json``.
+    """
+
+    folder: Path
+    dataset: Dataset
+    structure: CVStructure | None = None
+    candidates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    records: dict[int, dict[str, list[UnitRecord]]] = field(default_factory=dict)
+    picks: dict[int, str] = field(default_factory=dict)
+    selections: dict[int, Selection] = field(default_factory=dict)
+    outer: tuple[OuterResult, ...] = ()
+    scores: dict[str, WeeklyScores] = field(default_factory=dict)
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def report(self) -> Path | None:
+        """Path of ``report.html``, None if the run did not get that far."""
+        path = self.folder / "report.html"
+        return path if path.is_file() else None
+
+
+def run(
+    config: SimulationConfig | Mapping[str, Any] | str | Path,
+    *,
+    hooks: Hooks | None = None,
+    panel: Panel | None = None,
+    progress: bool | Reporter = True,
+) -> SimulationResult:
+    """Run the nested-CV simulation.
+
+    Bars become features and targets; an outer walk-forward holds out one group
+    of weeks after the other; before each, an inner CPCV on earlier weeks scores
+    every candidate and selects one; that one forecasts the held-out weeks, with
+    scaler and model refitted on what was known each week.
+
+    Parameters
+    ----------
+    config : SimulationConfig, mapping or path of a YAML file
+    hooks : Hooks, optional
+        Replaces fitting, prediction, scoring, allocation or accounting.
+    panel : Panel, optional
+        Use this panel; ``targets[t]`` is the return realised after row ``t``.
+        Default: built as ``data.dataset_params`` says.
+    progress : bool or Reporter
+        Bars on a terminal, plain lines elsewhere; ``False`` is silent.
+
+    Returns
+    -------
+    SimulationResult
+
+    Raises
+    ------
+    ConfigError
+        Mistakes in the configuration (all of them), or a folder that holds a
+        run with another one.
+    DataError
+        Input that breaks the contract, naming asset and time.
+    RunLockedError
+        Another run works in the folder.
+    ArtifactError
+        A file cannot be written, or a stored one is damaged.
+
+    Notes
+    -----
+    Artefacts go to ``SIMULATION_SOURCE/<label>`` (``runs/<label>`` if the
+    variable is not set). Every file is written whole or not at all. A run that
+    was stopped, by Ctrl-C or by a crash, goes on where it stopped when it is
+    started again with the same configuration; finished candidates and folds
+    are not computed again. The same seed gives the same results.
+    """
+    settings = load_config(config)
+    say = reporter(progress)
+    dataset, folder, fresh = _open_dataset(settings, panel)
+    folder.mkdir(parents=True, exist_ok=True)
+    with run_lock(folder):
+        _manifest.refuse_other_config(folder, settings)
+        manifest = Manifest(folder, settings)
+        manifest.write()
+        try:
+            if fresh:
+                save_dataset(dataset, folder / "inputs" / "panel_tensor.pt")
+            result = _Run(settings, dataset, folder, hooks, say, manifest).go()
+        except KeyboardInterrupt:
+            manifest.end("interrupted")
+            say.say(f"Stopped. Start again with the same configuration to go on in {folder}")
+            raise
+        except BaseException as error:
+            manifest.end("failed", error=str(error))
+            raise
+        manifest.end("finished")
+    return result
+
+
+def output_folder(label: str) -> Path:
+    """``SIMULATION_SOURCE/<label>``, or ``runs/<label>``; an absolute label stands for itself."""
+    environment = Environment()
+    if environment.get("SIMULATION_SOURCE") is None:
+        return Path("runs") / label
+    return environment.folder("SIMULATION_SOURCE") / label
+
+
+def _open_dataset(config: SimulationConfig, panel: Panel | None) -> tuple[Dataset, Path, bool]:
+    """The dataset, its folder, and whether it has to be written."""
+    params, label = config.data.dataset_params, config.data.simulation_output_path
+    given = None if panel is None else dataset_from_panel(panel, params)
+    if label is None:
+        given = given or build_dataset(params)
+        newest = given.times_unlabeled if len(given.times_unlabeled) else given.times
+        label = newest[-1].astype("datetime64[s]").item().strftime("%G-%V")
+    folder = output_folder(label)
+    stored = folder / "inputs" / "panel_tensor.pt"
+    if not stored.is_file():
+        if folder.is_dir() and not (folder / _manifest.FILE).is_file():
+            raise ArtifactError(
+                f"{folder} exists, but {stored} is missing: delete the folder or choose another "
+                "data.simulation_output_path"
+            )
+        return given or build_dataset(params), folder, True
+    dataset = load_dataset(stored)
+    if given is not None and given.digest != dataset.digest:
+        raise ConfigError(
+            f"{folder} holds a run on another panel ({_difference(dataset, given)}); choose "
+            "another data.simulation_output_path"
+        )
+    warn_if_built_differently(dataset, params, stored)
+    return dataset, folder, False
+
+
+def _difference(stored: Dataset, given: Dataset) -> str:
+    for name in ("assets", "features", "target_scale", "return_type"):
+        if getattr(stored, name) != getattr(given, name):
+            return f"{name} differ"
+    if stored.X.shape != given.X.shape:
+        return f"shape {stored.X.shape} stored, {given.X.shape} given"
+    same = (stored.X == given.X) | (np.isnan(stored.X) & np.isnan(given.X))
+    if not same.all():
+        t, a, f = np.argwhere(~same)[0]
+        return f"first at {stored.times[t]}, {stored.assets[a]}, {stored.features[f]}"
+    return "times or targets differ"
+
+
+class _Run:
+    """The stages of one run, in order."""
+
+    def __init__(
+        self,
+        config: SimulationConfig,
+        dataset: Dataset,
+        folder: Path,
+        hooks: Hooks | None,
+        say: Reporter,
+        manifest: Manifest,
+    ) -> None:
+        self.config, self.dataset, self.folder = config, dataset, folder
+        self.say, self.manifest = say, manifest
+        self.digest = dataset.digest
+        self.last = self._last_stage()
+        self.hooks = hooks
+
+    def go(self) -> SimulationResult:
+        done = SimulationResult(self.folder, self.dataset)
+        t, a, f = self.dataset.X.shape
+        self.say.say(f"Panel: {t} weeks x {a} assets x {f} features -> {self.folder}")
+        self.manifest.stage("inputs", data_hash=self.digest, shape=[t, a, f])
+        if self.last == "inputs":
+            return done
+        structure, candidates = self._plan()
+        done = replace(done, structure=structure, candidates=candidates)
+        if self.last == "cv":
+            return done
+        hooks = self.hooks or self._mode_hooks()
+        prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
+        records: dict[int, dict[str, list[UnitRecord]]] = {}
+        picks: dict[int, str] = {}
+        selections: dict[int, Selection] = {}
+        outer: list[OuterResult] = []
+        for plan in structure.outer:
+            fold = self.folder / "inner" / f"outer_{plan.group}"
+            objective = InnerObjective(
+                self.dataset, plan, self.config, hooks, fold, prebuilt, self.digest
+            )
+            records[plan.group] = objective.evaluate_all(candidates, self.say)
+            picks[plan.group] = self._pick(plan, records[plan.group], candidates, fold, selections)
+            self._write_best(fold, picks[plan.group], candidates, prebuilt)
+            if self.last != "inner":
+                outer.append(self._outer(plan, picks[plan.group], candidates, hooks, prebuilt))
+        self.manifest.stage("inner", picks={str(k): v for k, v in picks.items()})
+        done = replace(
+            done, records=records, picks=picks, selections=selections, outer=tuple(outer)
+        )
+        if self.last == "inner":
+            return done
+        self.manifest.stage("outer", weeks=int(sum(len(result.rows) for result in outer)))
+        if self.last == "outer":
+            return done
+        return self._results(done, prebuilt)
+
+    def _last_stage(self) -> str:
+        flags = self.config.flags
+        if flags.stop_after is not None:
+            if flags.simulation_mode == "dry_run" and flags.stop_after not in {"inputs", "cv"}:
+                warnings.warn(
+                    f"dry_run with stop_after '{flags.stop_after}' runs with stub hooks",
+                    stacklevel=4,
+                )
+            return flags.stop_after
+        return "cv" if flags.simulation_mode == "dry_run" else "results"
+
+    def _mode_hooks(self) -> Hooks:
+        full = self.config.flags.simulation_mode == "full"
+        return default_hooks(self.config) if full else stub_hooks(self.config)
+
+    def _plan(self) -> tuple[CVStructure, dict[str, dict[str, Any]]]:
+        tuning = self.config.tuning
+        structure = build_structure(len(self.dataset.times), self.config)
+        candidates = sample_candidates(tuning.space, tuning.num_samples, tuning.seed)
+        check_space(self.config, candidates)
+        write_structure(structure, self.dataset.times, self.folder / "cv")
+        write_json(self.folder / "cv" / "candidates.json", candidates)
+        folds = len(structure.outer)
+        splits = sum(len(plan.inner) for plan in structure.outer)
+        self.say.say(
+            f"Plan: {folds} outer folds, {splits} inner splits, {len(candidates)} candidates = "
+            f"{splits * len(candidates)} fits"
+        )
+        self.manifest.stage("cv", outer_folds=folds, inner_splits=splits)
+        return structure, candidates
+
+    def _pick(
+        self,
+        plan: OuterPlan,
+        records: Mapping[str, list[UnitRecord]],
+        candidates: Mapping[str, Mapping[str, Any]],
+        fold: Path,
+        selections: dict[int, Selection],
+    ) -> str:
+        scores = {
+            candidate: aggregate_score([unit.score for unit in units], self.config)
+            for candidate, units in records.items()
+        }
+        if not np.isfinite(list(scores.values())).any():
+            reasons = {u.error for units in records.values() for u in units if u.error}
+            raise ModelError(
+                f"outer fold {plan.group}: every candidate failed; a reason: "
+                f"{min(reasons) if reasons else 'the score is NaN'}"
+            )
+        if not self.config.model_selection.enable:
+            return max(scores, key=lambda c: scores[c] if np.isfinite(scores[c]) else -np.inf)
+        shape = self.dataset.X.shape[1:]
+        selection = select_for_fold(
+            records, candidates, plan, fold, self.config, (shape[0], shape[1])
+        )
+        selections[plan.group] = selection
+        return list(candidates)[selection.pick]
+
+    def _write_best(
+        self,
+        folder: Path,
+        candidate: str,
+        candidates: Mapping[str, Mapping[str, Any]],
+        prebuilt: Mapping[str, Any] | None,
+    ) -> None:
+        write_json(
+            folder / "best_config.json",
+            {
+                "candidate": candidate,
+                "values": candidates[candidate],
+                **fit_config(self.config, candidates[candidate], prebuilt),
+            },
+        )
+
+    def _outer(
+        self,
+        plan: OuterPlan,
+        candidate: str,
+        candidates: Mapping[str, Mapping[str, Any]],
+        hooks: Hooks,
+        prebuilt: Mapping[str, Any] | None,
+    ) -> OuterResult:
+        folder = self.folder / "outer" / f"outer_{plan.group}"
+        key = content_key(
+            {
+                "data": self.digest,
+                "fold": plan.fold.to_dict(),
+                "candidate": candidate,
+                "values": candidates[candidate],
+                "prebuilt": prebuilt,
+                "config": outer_sections(self.config),
+            }
+        )
+        stored = load_outer(folder, key)
+        if stored is not None:
+            return stored
+        frozen = fit_fold_preprocessing(self.dataset, plan, self.config)
+        write_json(self.folder / "preprocessing" / f"outer_{plan.group}.json", frozen.to_dict())
+        result = evaluate_outer_walk_forward(
+            self.dataset,
+            plan,
+            candidate,
+            candidates[candidate],
+            self.config,
+            hooks,
+            prebuilt=prebuilt,
+            reporter=self.say,
+        )
+        save_outer(result, self.dataset, folder, key)
+        return result
+
+    def _results(
+        self, done: SimulationResult, prebuilt: Mapping[str, Any] | None
+    ) -> SimulationResult:
+        assert done.structure is not None
+        scores = score_outer(self.dataset, done.structure.outer, done.outer, self.config)
+        overall = None
+        if done.selections:
+            overall = select_globally(list(done.selections.values()), self.config)
+            best = list(done.candidates)[overall.pick]
+            write_json(self.folder / "outer" / "metrics.json", overall.metrics())
+            write_json(self.folder / "outer" / "selection.json", overall.to_dict())
+            self._write_best(self.folder / "outer", best, done.candidates, prebuilt)
+        summary = summarise(done, score_table(scores), overall, self.config)
+        write_json(self.folder / "cv" / "summary.json", summary)
+        done = replace(done, scores=scores, summary=summary)
+        report = write_run_report(done, overall, self.config)
+        self.manifest.stage("results", report=report.name)
+        self.say.say(f"Report: {report}")
+        return done

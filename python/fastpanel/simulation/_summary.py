@@ -1,0 +1,53 @@
+"""The numbers of a run in one table: scores per fold and overall, PnL, calibration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fastpanel.portfolio import SharpeReport, sharpe_report
+from fastpanel.selection import Selection
+from fastpanel.simulation._config import SimulationConfig
+
+if TYPE_CHECKING:
+    from fastpanel.simulation._runner import SimulationResult
+
+
+def pnl_report(result: SimulationResult) -> SharpeReport:
+    """Statistics of the outer PnL; every candidate tried counts as a trial."""
+    pnl = np.concatenate([fold.pnl for fold in result.outer])
+    weights = np.concatenate([fold.weights for fold in result.outer])
+    return sharpe_report(pnl, n_trials=max(1, len(result.candidates)), weights=weights)
+
+
+def summarise(
+    result: SimulationResult,
+    table: list[dict[str, Any]],
+    overall: Selection | None,
+    config: SimulationConfig,
+) -> dict[str, Any]:
+    """Content of ``cv/summary.json``."""
+    folds = []
+    for fold in result.outer:
+        times = result.dataset.times[fold.rows]
+        folds.append(
+            {
+                "group": fold.group,
+                "first_week": str(times[0])[:10],
+                "last_week": str(times[-1])[:10],
+                "weeks": len(fold.rows),
+                "candidate": fold.candidate,
+                "values": result.candidates[fold.candidate],
+                "pnl_total": float(np.prod(1.0 + fold.pnl) - 1.0),
+            }
+        )
+    return {
+        "panel": dict(zip(("weeks", "assets", "features"), result.dataset.X.shape, strict=True)),
+        "candidates": len(result.candidates),
+        "mode": config.flags.simulation_mode,
+        "folds": folds,
+        "scores": table,
+        "pnl": pnl_report(result).to_dict(),
+        "global_pick": None if overall is None else list(result.candidates)[overall.pick],
+    }

@@ -1,0 +1,461 @@
+//! Order statistics of eight columns at once: a vertical sorting network.
+//!
+//! A buffer holds rows of eight lanes; every lane is one column, sorted and
+//! searched independently of its neighbours by minimum and maximum alone. The
+//! sequence of operations depends on the number of rows, never on the values,
+//! so there are no bad inputs. Blocks of sixteen rows are sorted in registers
+//! (Green's network, 60 exchanges) and merged bitonically, depth first, three
+//! stages per walk through the buffer.
+
+use crate::simd::{LANES, Simd};
+
+/// Rows that are sorted in registers; a buffer has a multiple of it.
+pub const BLOCK: usize = 16;
+
+#[derive(Clone, Copy)]
+#[repr(align(64))]
+struct Row(#[expect(dead_code, reason = "read as one slice of all rows")] [f64; LANES]);
+
+/// Rows of eight lanes, one cache line each; a multiple of [`BLOCK`] of them.
+pub struct Lanes(Vec<Row>);
+
+impl Lanes {
+    /// Room for `rows` rows; all of it holds `+inf`, which is where padding has to stay.
+    pub fn new(rows: usize) -> Lanes {
+        Lanes(vec![Row([f64::INFINITY; LANES]); rows.next_multiple_of(BLOCK)])
+    }
+
+    /// Rows, padding included.
+    pub fn rows(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The values, row after row.
+    pub fn values(&self) -> &[f64] {
+        // SAFETY: a row is exactly eight values, without padding.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * LANES) }
+    }
+
+    /// The values, row after row.
+    pub fn values_mut(&mut self) -> &mut [f64] {
+        // SAFETY: a row is exactly eight values, without padding.
+        unsafe { std::slice::from_raw_parts_mut(self.0.as_mut_ptr().cast(), self.0.len() * LANES) }
+    }
+}
+
+/// Sort every lane of `rows` ascending.
+///
+/// Rows beyond the data hold `+inf`. No value may be NaN: a lane with a NaN
+/// comes out meaningless, its neighbours are unharmed. Put `+inf` in the place
+/// of a missing value and keep the count.
+///
+/// # Panics
+/// The number of rows is not a multiple of [`BLOCK`].
+#[inline(always)]
+pub fn sort<S: Simd>(rows: &mut [f64]) {
+    assert!(rows.len().is_multiple_of(BLOCK * LANES), "rows must come in blocks of {BLOCK}");
+    let net = Net::<S> {
+        start: rows.as_mut_ptr(),
+        n: rows.len() / LANES,
+        level: std::marker::PhantomData,
+    };
+    let blocks = net.n / BLOCK;
+    for block in 0..blocks {
+        net.sort_block(block * BLOCK);
+        // Merge every aligned pair of runs that this block completes: the
+        // buffer is sorted depth first, while its lower levels are in cache.
+        let (done, mut run) = (block + 1, 1);
+        while run < blocks && (done.is_multiple_of(2 * run) || done == blocks) {
+            let base = block / (2 * run) * (2 * run);
+            if base + run < done {
+                net.merge(base * BLOCK, run * BLOCK);
+            }
+            run *= 2;
+        }
+    }
+}
+
+/// A buffer of `n` rows; rows from `n` on are imagined to hold `+inf`.
+struct Net<S> {
+    start: *mut f64,
+    n: usize,
+    level: std::marker::PhantomData<S>,
+}
+
+impl<S: Simd> Net<S> {
+    #[inline(always)]
+    fn load(&self, row: usize) -> S::F {
+        debug_assert!(row < self.n);
+        // SAFETY: `row < n`, and the slice behind `start` has `n` rows.
+        unsafe { S::load(self.start.add(row * LANES)) }
+    }
+
+    #[inline(always)]
+    fn store(&self, row: usize, x: S::F) {
+        debug_assert!(row < self.n);
+        // SAFETY: as in `load`; `sort` holds the slice exclusively.
+        unsafe { S::store(self.start.add(row * LANES), x) }
+    }
+
+    /// Rows `from`, `from + step`, ...; `PART` says that some may lie beyond the buffer.
+    #[inline(always)]
+    fn load_every<const R: usize, const PART: bool>(&self, from: usize, step: usize) -> [S::F; R] {
+        let mut v = [S::splat(f64::INFINITY); R];
+        for (i, x) in v.iter_mut().enumerate() {
+            if !PART || from + i * step < self.n {
+                *x = self.load(from + i * step);
+            }
+        }
+        v
+    }
+
+    #[inline(always)]
+    fn store_every<const R: usize, const PART: bool>(
+        &self,
+        from: usize,
+        step: usize,
+        v: &[S::F; R],
+    ) {
+        for (i, x) in v.iter().enumerate() {
+            if !PART || from + i * step < self.n {
+                self.store(from + i * step, *x);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn sort_block(&self, from: usize) {
+        let mut v = self.load_every::<BLOCK, false>(from, 1);
+        sort_registers::<S>(&mut v);
+        self.store_every::<BLOCK, false>(from, 1, &v);
+    }
+
+    /// Merge the sorted runs `[base, base + m)` and `[base + m, base + 2 m)`.
+    #[inline(always)]
+    fn merge(&self, base: usize, m: usize) {
+        // log2(2 m) stages: the last four are done in registers; as many as
+        // leave a multiple of three between are done with the mirror stage.
+        let mut step = match m.trailing_zeros() {
+            4 => self.mirror::<1>(base, m),
+            k => match (k - 5) % 3 {
+                0 => self.mirror::<2>(base, m),
+                1 => self.mirror::<4>(base, m),
+                _ => self.mirror::<8>(base, m),
+            },
+        };
+        let end = (base + 2 * m).min(self.n);
+        while step > BLOCK {
+            step /= 8;
+            self.clean::<8>(base, end, step);
+        }
+        self.clean::<BLOCK>(base, end, 1);
+    }
+
+    /// Compare row `i` of the lower run with row `i` from the end of the upper one, then clean
+    /// both halves down to the distance returned.
+    #[inline(always)]
+    fn mirror<const R: usize>(&self, base: usize, m: usize) -> usize {
+        let step = m / R;
+        let top = base + 2 * m;
+        let whole = (top.saturating_sub(self.n)).min(step);
+        for i in 0..whole {
+            self.mirror_one::<R, true>(base + i, top - 1 - i, step);
+        }
+        for i in whole..step {
+            self.mirror_one::<R, false>(base + i, top - 1 - i, step);
+        }
+        step
+    }
+
+    #[inline(always)]
+    fn mirror_one<const R: usize, const PART: bool>(&self, first: usize, last: usize, step: usize) {
+        let upper = last - (R - 1) * step;
+        let mut low = self.load_every::<R, false>(first, step);
+        let mut high = self.load_every::<R, PART>(upper, step);
+        for i in 0..R {
+            let (a, b) = (low[i], high[R - 1 - i]);
+            low[i] = S::min(a, b);
+            high[R - 1 - i] = S::max(a, b);
+        }
+        clean_registers::<S, R>(&mut low);
+        clean_registers::<S, R>(&mut high);
+        self.store_every::<R, false>(first, step, &low);
+        self.store_every::<R, PART>(upper, step, &high);
+    }
+
+    /// The stages of distance `R / 2 * step`, ..., `step` on rows `[base, end)`.
+    #[inline(always)]
+    fn clean<const R: usize>(&self, base: usize, end: usize, step: usize) {
+        for group in (base..end).step_by(R * step) {
+            // Where the last row of a set of R lies beyond the buffer, others may too.
+            let whole = self.n.saturating_sub(group + (R - 1) * step).min(step);
+            for i in group..group + whole {
+                let mut v = self.load_every::<R, false>(i, step);
+                clean_registers::<S, R>(&mut v);
+                self.store_every::<R, false>(i, step, &v);
+            }
+            for i in group + whole..(group + step).min(end) {
+                let mut v = self.load_every::<R, true>(i, step);
+                clean_registers::<S, R>(&mut v);
+                self.store_every::<R, true>(i, step, &v);
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn exchange<S: Simd, const R: usize>(v: &mut [S::F; R], low: usize, high: usize) {
+    let (a, b) = (v[low], v[high]);
+    v[low] = S::min(a, b);
+    v[high] = S::max(a, b);
+}
+
+/// Half-cleaners of distance `R / 2`, ..., 1.
+#[inline(always)]
+fn clean_registers<S: Simd, const R: usize>(v: &mut [S::F; R]) {
+    let mut distance = R / 2;
+    while distance > 0 {
+        for i in 0..R {
+            if i & distance == 0 {
+                exchange::<S, R>(v, i, i + distance);
+            }
+        }
+        distance /= 2;
+    }
+}
+
+/// Sort sixteen vectors with Green's network. Written out, so that all of them stay in registers.
+#[inline(always)]
+#[rustfmt::skip]
+fn sort_registers<S: Simd>(v: &mut [S::F; BLOCK]) {
+    macro_rules! exchanges {
+        ($($low:literal $high:literal),*) => { $(exchange::<S, BLOCK>(v, $low, $high);)* };
+    }
+    exchanges!(0 1, 2 3, 4 5, 6 7, 8 9, 10 11, 12 13, 14 15);
+    exchanges!(0 2, 4 6, 8 10, 12 14, 1 3, 5 7, 9 11, 13 15);
+    exchanges!(0 4, 8 12, 1 5, 9 13, 2 6, 10 14, 3 7, 11 15);
+    exchanges!(0 8, 1 9, 2 10, 3 11, 4 12, 5 13, 6 14, 7 15);
+    exchanges!(5 10, 6 9, 3 12, 13 14, 4 8, 7 11, 1 2);
+    exchanges!(1 4, 7 13, 2 8, 11 14);
+    exchanges!(2 4, 5 6, 9 10, 11 13, 3 8, 7 12);
+    exchanges!(6 8, 10 12, 3 5, 7 9);
+    exchanges!(3 4, 5 6, 7 8, 9 10, 11 12);
+    exchanges!(6 7, 8 9);
+}
+
+/// Row `i[l]` of lane `l`; a negative index reads row 0.
+#[inline(always)]
+fn pick<S: Simd>(sorted: &[f64], i: S::I) -> S::F {
+    let last = (sorted.len() / LANES) as i64 - 1;
+    assert!(last >= 0, "no rows to pick from");
+    let inside = S::min_i(S::max_i(i, S::splat_i(0)), S::splat_i(last));
+    // SAFETY: every index lies in `0..rows`.
+    unsafe { S::gather_rows(sorted.as_ptr(), inside) }
+}
+
+/// Quantile `q` in `[0, 1]` of the first `count[l]` rows of every sorted lane, by linear
+/// interpolation (NumPy's default, to the bit); NaN where the count is 0.
+#[inline(always)]
+pub fn quantile<S: Simd>(sorted: &[f64], count: S::F, q: f64) -> S::F {
+    let one = S::splat(1.0);
+    let position = S::mul(S::splat(q), S::max(S::sub(count, one), S::splat(0.0)));
+    let index = S::to_int(position);
+    let above = S::min_i(S::add_i(index, S::splat_i(1)), S::to_int(S::sub(count, one)));
+    let (a, b) = (pick::<S>(sorted, index), pick::<S>(sorted, above));
+    let t = S::sub(position, S::to_float(index));
+    let gap = S::sub(b, a);
+    let from_below = S::add(a, S::mul(gap, t));
+    let from_above = S::sub(b, S::mul(gap, S::sub(one, t)));
+    let value = S::select(S::lt(t, S::splat(0.5)), from_below, from_above);
+    let value = S::select(S::eq(a, b), a, value); // also where both are infinite
+    S::select(S::lt(count, one), S::splat(f64::NAN), value)
+}
+
+/// Median of the first `count[l]` rows of every sorted lane; NaN where the count is 0.
+#[inline(always)]
+pub fn median<S: Simd>(sorted: &[f64], count: S::F) -> S::F {
+    let n = S::to_int(count);
+    let a = pick::<S>(sorted, S::half_i(S::max_i(S::sub_i(n, S::splat_i(1)), S::splat_i(0))));
+    let b = pick::<S>(sorted, S::half_i(n));
+    let middle = S::mul(S::add(a, b), S::splat(0.5));
+    let value = S::select(S::eq(a, b), a, middle);
+    S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
+}
+
+/// Median of `|x - centre[l]|` over the first `count[l]` rows `x` of every sorted lane; NaN
+/// where the count is 0.
+///
+/// The k-th smallest deviation is the smallest half-width of an interval around the centre
+/// that holds k + 1 neighbours, `min_j max(centre - s[j], s[j + k] - centre)`; one side falls
+/// and the other rises with j, so bisection finds the crossing.
+#[inline(always)]
+pub fn mad<S: Simd>(sorted: &[f64], count: S::F, centre: S::F) -> S::F {
+    let n = S::to_int(count);
+    let one = S::splat_i(1);
+    let k = S::half_i(S::max_i(S::sub_i(n, one), S::splat_i(0)));
+    // Smallest j with s[j + k] - centre >= centre - s[j], or n - k if there is none.
+    let (mut low, mut high) = (S::splat_i(0), S::sub_i(n, k));
+    let steps = usize::BITS - (sorted.len() / LANES).leading_zeros();
+    for _ in 0..steps {
+        let open = S::lt_i(low, high);
+        let middle = S::half_i(S::add_i(low, high));
+        let right = S::sub(pick::<S>(sorted, S::add_i(middle, k)), centre);
+        let left = S::sub(centre, pick::<S>(sorted, middle));
+        let short = S::lt(right, left);
+        low = S::select_i(S::and(open, short), S::add_i(middle, one), low);
+        high = S::select_i(S::and(open, S::not(short)), middle, high);
+    }
+    let lower = half_width::<S>(sorted, n, k, low, centre);
+    // For an even count the next deviation; its crossing lies at the same j or one before.
+    let next = S::half_i(n);
+    let at = half_width::<S>(sorted, n, next, low, centre);
+    let before = half_width::<S>(sorted, n, next, S::sub_i(low, one), centre);
+    let upper = S::min(at, before);
+    let value = S::mul(S::add(lower, upper), S::splat(0.5));
+    let value = S::select(S::eq(lower, upper), lower, value);
+    S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
+}
+
+/// `min` over `i` in `{j - 1, j}` of `max(centre - s[i], s[i + k] - centre)`, where it exists.
+#[inline(always)]
+fn half_width<S: Simd>(sorted: &[f64], n: S::I, k: S::I, j: S::I, centre: S::F) -> S::F {
+    let mut best = S::splat(f64::INFINITY);
+    for back in [0, 1] {
+        let i = S::sub_i(j, S::splat_i(back));
+        let left = S::sub(centre, pick::<S>(sorted, i));
+        let right = S::sub(pick::<S>(sorted, S::add_i(i, k)), centre);
+        let inside = S::and(S::not(S::lt_i(i, S::splat_i(0))), S::lt_i(S::add_i(i, k), n));
+        best = S::select(inside, S::min(S::max(left, right), best), best);
+    }
+    best
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::exec::Level;
+    use crate::simd::{Kernel, run};
+
+    struct Statistics<'a> {
+        rows: &'a mut [f64],
+        count: [f64; LANES],
+        q: f64,
+    }
+
+    impl Kernel for Statistics<'_> {
+        type Output = [[f64; LANES]; 3];
+        #[inline(always)]
+        fn run<S: Simd>(self) -> Self::Output {
+            sort::<S>(self.rows);
+            let count = S::from_array(self.count);
+            let centre = median::<S>(self.rows, count);
+            let spread = mad::<S>(self.rows, count, centre);
+            [quantile::<S>(self.rows, count, self.q), centre, spread].map(S::to_array)
+        }
+    }
+
+    fn levels() -> impl Iterator<Item = Level> {
+        Level::ALL.into_iter().filter(|level| *level <= Level::detect())
+    }
+
+    /// Deterministic noise; ties when `kinds` is small.
+    fn noise(i: usize, kinds: u64) -> f64 {
+        let mut z = (i as u64).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        ((z ^ (z >> 31)) % kinds) as f64 - kinds as f64 / 2.0
+    }
+
+    fn middle(sorted: &[f64]) -> f64 {
+        let n = sorted.len();
+        if n == 0 { f64::NAN } else { (sorted[(n - 1) / 2] + sorted[n / 2]) * 0.5 }
+    }
+
+    fn same(a: f64, b: f64) -> bool {
+        a == b || (a.is_nan() && b.is_nan())
+    }
+
+    fn check(columns: &[Vec<f64>; LANES], q: f64) {
+        let longest = columns.iter().map(Vec::len).max().expect("eight columns");
+        for level in levels() {
+            let mut lanes = Lanes::new(longest.max(1));
+            let rows = lanes.values_mut();
+            for (l, column) in columns.iter().enumerate() {
+                column.iter().enumerate().for_each(|(i, &x)| rows[i * LANES + l] = x);
+            }
+            let count = std::array::from_fn(|l| columns[l].len() as f64);
+            let [at_q, centre, spread] = run(level, Statistics { rows, count, q });
+            for (l, column) in columns.iter().enumerate() {
+                let mut sorted = column.clone();
+                sorted.sort_by(f64::total_cmp);
+                let n = sorted.len();
+                let got: Vec<f64> = (0..n).map(|i| lanes.values()[i * LANES + l]).collect();
+                assert_eq!(got, sorted, "{level:?} n {n} lane {l}");
+                let m = middle(&sorted);
+                assert!(same(centre[l], m), "{level:?} median of {n}: {} not {m}", centre[l]);
+                let mut off: Vec<f64> = sorted.iter().map(|x| (x - m).abs()).collect();
+                off.sort_by(f64::total_cmp);
+                let want = middle(&off);
+                assert!(same(spread[l], want), "{level:?} mad of {n}: {} not {want}", spread[l]);
+                if n > 0 {
+                    let p = q * (n - 1) as f64;
+                    let (i, t) = (p as usize, p.fract());
+                    let (a, b) = (sorted[i], sorted[(i + 1).min(n - 1)]);
+                    let want = if t < 0.5 { a + (b - a) * t } else { b - (b - a) * (1.0 - t) };
+                    assert_eq!(at_q[l], want, "{level:?} quantile {q} of {n}");
+                } else {
+                    assert!(at_q[l].is_nan());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_length_is_sorted_and_searched() {
+        for longest in (1..=100).chain([127, 128, 129, 255, 257, 500, 513, 1000, 1040, 2049]) {
+            let columns = std::array::from_fn(|l| {
+                let kinds = if l % 2 == 0 { 1 << 40 } else { 5 };
+                let n = longest - (l * longest / 11).min(longest);
+                (0..n).map(|i| noise(i * 8 + l + longest * 7919, kinds)).collect()
+            });
+            check(&columns, 0.05);
+        }
+    }
+
+    #[test]
+    fn zeros_and_ones_on_a_ragged_merge() {
+        // A network that sorts sequences of zeros and ones sorts everything.
+        for ones in 0u32..1 << 12 {
+            let pattern = ones.wrapping_mul(0x9E37_79B1);
+            let columns = std::array::from_fn(|l| {
+                (0..48).map(|i| f64::from(pattern.rotate_left(i * 5 + l as u32) & 1)).collect()
+            });
+            check(&columns, 0.5);
+        }
+    }
+
+    #[test]
+    fn infinities_are_values() {
+        let mut lanes = Lanes::new(10);
+        let rows = lanes.values_mut();
+        for l in 0..LANES {
+            (0..3).for_each(|i| rows[(l + i) * LANES + l] = [5.0, -1.0, 2.0][i]);
+        }
+        let count = std::array::from_fn(|l| l as f64 + 3.0); // l of them +inf
+        let [top, _, _] = run(Level::detect(), Statistics { rows, count, q: 1.0 });
+        assert_eq!(top[0], 5.0);
+        assert!(top[1..].iter().all(|x| *x == f64::INFINITY));
+    }
+
+    proptest! {
+        #[test]
+        fn any_values_of_any_length(
+            columns in prop::array::uniform8(prop::collection::vec(-1e12f64..1e12, 0..200)),
+            q in 0.0f64..=1.0,
+        ) {
+            check(&columns, q);
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Rank of the last value in its window, by counting.
+
+use crate::Exec;
+use crate::simd::{self, Kernel, Simd};
+
+use super::Window;
+use super::source::{Source, Table};
+use super::tiles::{Line, Sink, Tile, Tiles};
+
+/// Average rank of the last value divided by the count, down every column.
+pub fn rank(exec: Exec, x: Table, window: Window, out: &mut [f64]) {
+    let (rows, cols) = (x.rows(), x.cols());
+    let sink = Sink::new(out, rows, cols);
+    let reach = window.reach(rows);
+    let exec = exec.for_work(rows * cols * (1 + reach / 16));
+    let tiles = Tiles::new(rows, cols, (8 * reach).max(512));
+    exec.for_each(tiles.count(), |i| {
+        simd::run(exec.level(), Pass { x, window, tile: tiles.tile(i), sink });
+    });
+}
+
+struct Pass<'a> {
+    x: Table<'a>,
+    window: Window,
+    tile: Tile,
+    sink: Sink<'a>,
+}
+
+impl Kernel for Pass<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        const ROWS_AT_A_TIME: usize = 64;
+        let reach = self.window.reach(self.x.rows());
+        let first = self.tile.rows.start.saturating_sub(reach - 1);
+        let mut rings: Vec<_> = self.tile.vectors(0).map(|_| Ring::new(reach)).collect();
+        for top in (first..self.tile.rows.end).step_by(ROWS_AT_A_TIME) {
+            let bottom = (top + ROWS_AT_A_TIME).min(self.tile.rows.end);
+            for (at, ring) in self.tile.vectors(ROWS_AT_A_TIME).zip(&mut rings) {
+                for t in top..bottom {
+                    // SAFETY: the rows exist and the tile belongs to this task.
+                    unsafe {
+                        let v = self.x.walk::<S>(t, at);
+                        ring.push::<S>(v);
+                        if t >= self.tile.rows.start {
+                            let result = ring.rank::<S>(v, self.window.min_periods());
+                            self.sink.put::<S>(t, at, result);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The last rows of eight columns, in any order; NaN where there is no value.
+struct Ring {
+    rows: Vec<Line>,
+    oldest: usize,
+    count: Line,
+}
+
+impl Ring {
+    fn new(reach: usize) -> Ring {
+        Ring { rows: vec![Line::splat(f64::NAN); reach], oldest: 0, count: Line::splat(0.0) }
+    }
+
+    #[inline(always)]
+    fn push<S: Simd>(&mut self, v: S::F) {
+        let one = S::splat(1.0);
+        let leaves = S::valid(self.rows[self.oldest].load::<S>());
+        let n = S::add(self.count.load::<S>(), S::keep(S::valid(v), one));
+        self.count.store::<S>(S::sub(n, S::keep(leaves, one)));
+        self.rows[self.oldest].store::<S>(v);
+        self.oldest = if self.oldest + 1 == self.rows.len() { 0 } else { self.oldest + 1 };
+    }
+
+    /// `(below + (equal + 1) / 2) / n`, NaN where `v` is missing or `n < min_periods`.
+    #[inline(always)]
+    fn rank<S: Simd>(&self, v: S::F, min_periods: usize) -> S::F {
+        let one = S::splat_i(1);
+        let zero = S::splat_i(0);
+        let (mut below, mut upto) = (zero, zero);
+        for row in &self.rows {
+            let other = row.load::<S>();
+            below = S::add_i(below, S::select_i(S::lt(other, v), one, zero));
+            upto = S::add_i(upto, S::select_i(S::le(other, v), one, zero));
+        }
+        let n = self.count.load::<S>();
+        let twice = S::to_float(S::add_i(S::add_i(below, upto), one));
+        let share = S::div(S::mul(S::splat(0.5), twice), n);
+        let enough = S::and(S::valid(v), S::le(S::splat(min_periods as f64), n));
+        S::select(enough, share, S::splat(f64::NAN))
+    }
+}

@@ -1,0 +1,304 @@
+//! A sorted window per column: exact order statistics.
+//!
+//! The windows of eight columns lie side by side, row `i` holding the `i`-th
+//! smallest of each, padded with `+inf`. One sweep deletes the value that
+//! leaves and inserts the one that comes: no branch, no search.
+
+use crate::Exec;
+use crate::order;
+use crate::simd::{self, Kernel, LANES, Simd};
+
+use super::Window;
+use super::ranked::{self, Ranks};
+use super::source::{Source, Table};
+use super::tiles::{Line, Sink, Tile, Tiles};
+
+/// What is picked from a sorted window.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Order {
+    /// Middle value; the mean of the two middle values if their number is even.
+    Median,
+    /// Median of the distances from the median, unscaled.
+    Mad,
+    /// Quantile in `[0, 1]`, linear between neighbours.
+    Quantile(f64),
+}
+
+/// An order statistic of every window, down every column.
+pub fn order(exec: Exec, x: Table, window: Window, what: Order, out: &mut [f64]) {
+    let long = window.reach(x.rows()) >= LONG;
+    match what {
+        Order::Median if long => ranked::run(exec, Median, x, window, out),
+        Order::Median => run(exec, Median, x, window, out),
+        Order::Mad => run(exec, Mad, x, window, out),
+        Order::Quantile(q) if long => ranked::run(exec, Quantile(q), x, window, out),
+        Order::Quantile(q) => run(exec, Quantile(q), x, window, out),
+    }
+}
+
+/// From this window on, ranking the values once beats keeping every window sorted.
+const LONG: usize = 160;
+
+/// Reads a result off eight sorted windows.
+trait Pick: Copy + Sync {
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F;
+}
+
+fn run<P: Pick>(exec: Exec, pick: P, x: Table, window: Window, out: &mut [f64]) {
+    let (rows, cols) = (x.rows(), x.cols());
+    let sink = Sink::new(out, rows, cols);
+    let exec = exec.for_work(rows * cols * (4 + window.reach(rows) / 8));
+    let tiles = Tiles::new(rows, cols, height(exec, rows, cols, window));
+    exec.for_each(tiles.count(), |i| {
+        simd::run(exec.level(), Pass { pick, x, window, tile: tiles.tile(i), sink });
+    });
+}
+
+/// Rows of a task. Sorted windows know no history, so the cut changes no bit;
+/// each task first fills its windows, so it should be long.
+fn height(exec: Exec, rows: usize, cols: usize, window: Window) -> usize {
+    let strips = Tiles::new(rows, cols, rows).count().max(1);
+    let chunks = if exec.threads() == 1 { 1 } else { (4 * exec.threads()).div_ceil(strips) };
+    rows.div_ceil(chunks).max(4 * window.reach(rows))
+}
+
+struct Pass<'a, P> {
+    pick: P,
+    x: Table<'a>,
+    window: Window,
+    tile: Tile,
+    sink: Sink<'a>,
+}
+
+impl<P: Pick> Kernel for Pass<'_, P> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        // The windows of a vector stay in the nearest cache while it walks some rows.
+        const ROWS_AT_A_TIME: usize = 64;
+        let reach = self.window.reach(self.x.rows());
+        let first = self.tile.rows.start.saturating_sub(reach - 1);
+        let need = S::splat(self.window.min_periods() as f64);
+        let mut windows: Vec<_> = self.tile.vectors(0).map(|_| Sorted::new(reach)).collect();
+        for top in (first..self.tile.rows.end).step_by(ROWS_AT_A_TIME) {
+            let bottom = (top + ROWS_AT_A_TIME).min(self.tile.rows.end);
+            for (at, window) in self.tile.vectors(ROWS_AT_A_TIME).zip(&mut windows) {
+                for t in top..bottom {
+                    // SAFETY: the rows exist and the tile belongs to this task.
+                    unsafe {
+                        let comes = self.x.walk::<S>(t, at);
+                        let leaves = if t >= first + reach {
+                            self.x.walk::<S>(t - reach, at)
+                        } else {
+                            S::splat(f64::NAN)
+                        };
+                        window.replace::<S>(leaves, comes);
+                        if t < self.tile.rows.start {
+                            continue;
+                        }
+                        let n = window.count.load::<S>();
+                        let result = self.pick.pick::<S>(window);
+                        let result = S::select(S::le(need, n), result, S::splat(f64::NAN));
+                        self.sink.put::<S>(t, at, result);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Eight sorted windows and their counts.
+struct Sorted {
+    rows: Vec<Line>,
+    count: Line,
+}
+
+impl Sorted {
+    fn new(reach: usize) -> Sorted {
+        // One row of padding beyond the window is what the sweep shifts in.
+        Sorted { rows: vec![Line::splat(f64::INFINITY); reach + 1], count: Line::splat(0.0) }
+    }
+
+    /// Delete `leaves`, insert `comes`; NaN stands for no value.
+    #[inline(always)]
+    fn replace<S: Simd>(&mut self, leaves: S::F, comes: S::F) {
+        let (one, infinity) = (S::splat(1.0), S::splat(f64::INFINITY));
+        let (out, into) = (S::valid(leaves), S::valid(comes));
+        let n = S::add(self.count.load::<S>(), S::keep(into, one));
+        self.count.store::<S>(S::sub(n, S::keep(out, one)));
+        let leaves = S::select(out, leaves, infinity);
+        let comes = S::select(into, comes, infinity);
+
+        let mut before = S::splat(f64::NEG_INFINITY);
+        let mut here = self.rows[0].load::<S>();
+        for i in 1..self.rows.len() {
+            let next = self.rows[i].load::<S>();
+            // From the deleted place on, everything moves down by one ...
+            let kept = S::select(S::le(leaves, here), next, here);
+            // ... and from the inserted place on, up by one.
+            self.rows[i - 1].store::<S>(S::min(kept, S::max(before, comes)));
+            before = kept;
+            here = next;
+        }
+    }
+
+    /// The `i`-th smallest of every lane.
+    #[inline(always)]
+    fn at<S: Simd>(&self, i: S::I) -> S::F {
+        debug_assert!(S::to_array_i(i).iter().all(|&i| 0 <= i && (i as usize) < self.rows.len()));
+        // SAFETY: callers pass ranks below the count, which is at most the number of rows.
+        unsafe { S::gather_rows(self.rows.as_ptr().cast::<f64>(), i) }
+    }
+
+    /// All rows, as the functions of [`order`] read them.
+    #[inline(always)]
+    fn values(&self) -> &[f64] {
+        // SAFETY: a line is eight values without padding.
+        unsafe { std::slice::from_raw_parts(self.rows.as_ptr().cast(), self.rows.len() * LANES) }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Median;
+
+impl Pick for Median {
+    #[inline(always)]
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
+        order::median::<S>(window.values(), window.count.load::<S>())
+    }
+}
+
+impl Ranks for Median {
+    #[inline(always)]
+    fn place(self, n: usize) -> (usize, f64) {
+        ((n - 1) / 2, if n.is_multiple_of(2) { 0.5 } else { 0.0 })
+    }
+    #[inline(always)]
+    fn between(self, low: f64, high: f64, _share: f64) -> f64 {
+        if low == high { low } else { (low + high) * 0.5 }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Quantile(f64);
+
+/// As [`order::quantile`], to the bit.
+impl Ranks for Quantile {
+    #[inline(always)]
+    fn place(self, n: usize) -> (usize, f64) {
+        let position = self.0 * (n - 1) as f64;
+        (position as usize, position - position.trunc())
+    }
+    #[inline(always)]
+    fn between(self, low: f64, high: f64, share: f64) -> f64 {
+        let gap = high - low;
+        match () {
+            () if low == high => low,
+            () if share < 0.5 => low + gap * share,
+            () => high - gap * (1.0 - share),
+        }
+    }
+}
+
+impl Pick for Quantile {
+    #[inline(always)]
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
+        order::quantile::<S>(window.values(), window.count.load::<S>(), self.0)
+    }
+}
+
+/// Median distance from the median, by binary search.
+///
+/// With `h = n / 2`, the distances left of the median, `L(a) = med - s[h-1-a]`,
+/// and right of it, `R(b) = s[h+b] - med`, both rise. The `k` smallest of all
+/// are `i` of the left and `k - i` of the right ones; `i` is found by bisection.
+#[derive(Clone, Copy)]
+struct Mad;
+
+impl Pick for Mad {
+    #[inline(always)]
+    fn pick<S: Simd>(self, window: &Sorted) -> S::F {
+        let (zero, one) = (S::splat_i(0), S::splat_i(1));
+        let (infinity, lowest) = (S::splat(f64::INFINITY), S::splat(f64::NEG_INFINITY));
+        let median = Median.pick::<S>(window);
+        let n = S::max_i(S::to_int(window.count.load::<S>()), one);
+        let last = S::sub_i(n, one);
+        let h = S::half_i(n);
+        let right = S::sub_i(n, h);
+        let k = S::add_i(S::half_i(last), one);
+        // Ranks are clamped: lanes that ask for a place outside do not use the answer.
+        let at = |i: S::I| window.at::<S>(S::min_i(S::max_i(i, zero), last));
+        let left_of = |a: S::I| S::sub(median, at(S::sub_i(S::sub_i(h, one), a)));
+        let right_of = |b: S::I| S::sub(at(S::add_i(h, b)), median);
+
+        let mut low = S::max_i(zero, S::sub_i(k, right));
+        let mut high = S::min_i(k, h);
+        loop {
+            let open = S::lt_i(low, high);
+            if S::bits(open) == 0 {
+                break;
+            }
+            let middle = S::half_i(S::add_i(low, high));
+            let more = S::lt(left_of(middle), right_of(S::sub_i(S::sub_i(k, middle), one)));
+            low = S::select_i(S::and(open, more), S::add_i(middle, one), low);
+            high = S::select_i(S::and(open, S::not(more)), middle, high);
+        }
+        let rest = S::sub_i(k, low);
+        let (some_left, some_right) = (S::lt_i(zero, low), S::lt_i(zero, rest));
+        let kth = S::max(
+            S::select(some_left, left_of(S::sub_i(low, one)), lowest),
+            S::select(some_right, right_of(S::sub_i(rest, one)), lowest),
+        );
+        let next = S::min(
+            S::select(S::lt_i(low, h), left_of(low), infinity),
+            S::select(S::lt_i(rest, right), right_of(rest), infinity),
+        );
+        let even = S::lt_i(last, S::add_i(h, h));
+        let mean = S::mul(S::splat(0.5), S::add(kth, next));
+        let result = S::select(even, mean, kth);
+        // An infinite median has no distances: inf - inf makes the result NaN.
+        S::add(result, S::sub(median, median))
+    }
+}
+
+const _: () = assert!(size_of::<Line>() == LANES * size_of::<f64>());
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::Level;
+
+    /// Few values, so that ties are the rule; some a rounding step apart, some infinite.
+    fn value() -> impl Strategy<Value = f64> {
+        let step = f64::from_bits(1.0f64.to_bits() + 1);
+        prop_oneof![
+            4 => (-20i32..20).prop_map(f64::from),
+            2 => prop::sample::select(vec![1.0, step, -0.0, 0.0, f64::INFINITY, f64::NAN]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn ranking_once_gives_the_bits_of_sorting_every_window(
+            (x, cols) in (0usize..90, 1usize..11).prop_flat_map(|(rows, cols)| {
+                (prop::collection::vec(value(), rows * cols), Just(cols))
+            }),
+            (len, need) in (1usize..40).prop_flat_map(|len| (Just(len), 1..=len)),
+            q in 0.0..=1.0f64,
+        ) {
+            let (table, window) = (Table::new(&x, x.len() / cols, cols), Window::new(len, need));
+            for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+                let exec = Exec::new(2, level);
+                let (mut a, mut b) = (vec![-7.0; x.len()], vec![-7.0; x.len()]);
+                run(exec, Median, table, window, &mut a);
+                ranked::run(exec, Median, table, window, &mut b);
+                prop_assert!(a.iter().zip(&b).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+                run(exec, Quantile(q), table, window, &mut a);
+                ranked::run(exec, Quantile(q), table, window, &mut b);
+                prop_assert!(a.iter().zip(&b).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Share of the leading eigenvalue of the window covariance.
+
+use std::ops::{Range, RangeInclusive};
+
+use crate::Exec;
+use crate::simd::{self, Kernel, LANES, Simd};
+
+use super::Window;
+use super::lanczos::{Krylov, Operator, scale};
+use super::source::{Source, Table, finite};
+use super::tiles::{Line, Sink};
+
+/// Leading eigenvalue over trace of the covariance in every window.
+///
+/// Columns with fewer than `min_periods` values in the window leave; the
+/// covariance is over the rows that are complete for the others, at least two.
+/// NaN where nothing is left or nothing varies. Infinities count as missing.
+pub fn pc1_share(exec: Exec, x: Table, window: Window, out: &mut [f64]) {
+    const ROWS_OF_A_TASK: usize = 16;
+    let rows = x.rows();
+    let exec = exec.for_work(rows * window.reach(rows) * x.cols());
+    let sink = Sink::new(out, rows, 1);
+    exec.for_each(rows.div_ceil(ROWS_OF_A_TASK), |task| {
+        let top = task * ROWS_OF_A_TASK;
+        let rows = top..(top + ROWS_OF_A_TASK).min(rows);
+        simd::run(exec.level(), Rows { x, window, rows, sink });
+    });
+}
+
+struct Rows<'a> {
+    x: Table<'a>,
+    window: Window,
+    rows: Range<usize>,
+    sink: Sink<'a>,
+}
+
+impl Kernel for Rows<'_> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd>(self) {
+        let mut centred = Centred { width: self.x.cols().div_ceil(LANES), rows: Vec::new() };
+        let mut krylov = Krylov::default();
+        let first = (self.rows.start + 1).saturating_sub(self.window.len());
+        let whole: Vec<bool> = (first..self.rows.end).map(|t| is_whole::<S>(self.x, t)).collect();
+        for t in self.rows.clone() {
+            let oldest = (t + 1).saturating_sub(self.window.len());
+            let mut share = f64::NAN;
+            if t + 1 - oldest >= self.window.min_periods() {
+                if whole[oldest - first..=t - first].iter().all(|&whole| whole) {
+                    centred.fill::<S>(self.x, oldest..=t, |_| S::from_bits(u8::MAX));
+                } else {
+                    centred.fill_present::<S>(self.x, self.window, oldest..=t);
+                }
+                share = centred.share::<S>(&mut krylov);
+            }
+            // SAFETY: one entry per row, and the rows belong to this task.
+            unsafe { self.sink.put_one(t, share) };
+        }
+    }
+}
+
+/// The vectors of row `t`, NaN beyond the last column.
+#[inline(always)]
+fn vectors<S: Simd>(x: Table<'_>, t: usize) -> impl Iterator<Item = S::F> {
+    (0..x.cols()).step_by(LANES).map(move |c| {
+        // SAFETY: callers pass rows that exist, and the columns are cut at the last one.
+        unsafe { x.row::<S>(t, c, LANES.min(x.cols() - c)) }
+    })
+}
+
+/// Does every column have a value in row `t`?
+#[inline(always)]
+fn is_whole<S: Simd>(x: Table, t: usize) -> bool {
+    let present: u32 = vectors::<S>(x, t).map(|v| S::bits(finite::<S>(v)).count_ones()).sum();
+    present as usize == x.cols()
+}
+
+/// The window less its column means; columns that leave, and padding, are 0.
+struct Centred {
+    width: usize,
+    rows: Vec<Line>,
+}
+
+/// Rows that the operator takes at a time; their number is filled up with rows of 0.
+const TOGETHER: usize = 4;
+
+impl Centred {
+    /// Columns that have too few values leave; rows in which one of the others misses, too.
+    #[inline(always)]
+    fn fill_present<S: Simd>(&mut self, x: Table, window: Window, rows: RangeInclusive<usize>) {
+        let mut counts = vec![Line::splat(0.0); self.width];
+        for t in rows.clone() {
+            for (count, v) in counts.iter_mut().zip(vectors::<S>(x, t)) {
+                let one = S::keep(finite::<S>(v), S::splat(1.0));
+                count.store::<S>(S::add(count.load::<S>(), one));
+            }
+        }
+        let need = S::splat(window.min_periods() as f64);
+        let stay = |g: usize| S::le(need, counts[g].load::<S>());
+        let complete = |t: &usize| {
+            let mut columns = vectors::<S>(x, *t).enumerate();
+            columns.all(|(g, v)| S::bits(S::and(stay(g), S::not(finite::<S>(v)))) == 0)
+        };
+        self.fill::<S>(x, rows.filter(complete), stay);
+    }
+
+    /// `rows` of the columns that `stay` (by vector).
+    #[inline(always)]
+    fn fill<S: Simd>(
+        &mut self,
+        x: Table,
+        rows: impl Iterator<Item = usize>,
+        stay: impl Fn(usize) -> S::M,
+    ) {
+        let width = self.width;
+        self.rows.clear();
+        for t in rows {
+            // About the first row, so that a constant column is exactly 0.
+            let top = self.rows.len();
+            for (g, v) in vectors::<S>(x, t).enumerate() {
+                let first = if top == 0 { v } else { self.rows[g].load::<S>() };
+                let mut line = Line::splat(0.0);
+                let v = if top == 0 { v } else { S::sub(v, first) };
+                line.store::<S>(S::keep(S::and(stay(g), S::valid(v)), v));
+                self.rows.push(line);
+            }
+        }
+        let n = self.rows.len() / width.max(1);
+        if n == 0 {
+            return;
+        }
+        self.rows[..width].fill(Line::splat(0.0));
+        let mut means = vec![Line::splat(0.0); width];
+        for row in self.rows.chunks_exact(width) {
+            for (mean, v) in means.iter_mut().zip(row) {
+                mean.store::<S>(S::add(mean.load::<S>(), v.load::<S>()));
+            }
+        }
+        scale::<S>(&mut means, 1.0 / n as f64);
+        for row in self.rows.chunks_exact_mut(width) {
+            for (v, mean) in row.iter_mut().zip(&means) {
+                v.store::<S>(S::sub(v.load::<S>(), mean.load::<S>()));
+            }
+        }
+        self.rows.resize(n.next_multiple_of(TOGETHER) * width, Line::splat(0.0));
+    }
+
+    #[inline(always)]
+    fn trace<S: Simd>(&self) -> f64 {
+        S::sum(self.rows.iter().fold(S::splat(0.0), |sum, line| {
+            let v = line.load::<S>();
+            S::fma(v, v, sum)
+        }))
+    }
+
+    #[inline(always)]
+    fn share<S: Simd>(&mut self, krylov: &mut Krylov) -> f64 {
+        const SAFE: Range<f64> = 1e-200..1e200;
+        let mut trace = self.trace::<S>();
+        if !SAFE.contains(&trace) {
+            // A share has no unit: bring the squares into range.
+            let largest = self.rows.iter().flat_map(|line| line.0);
+            let largest = largest.fold(0.0, |m: f64, v| m.max(v.abs()));
+            scale::<S>(&mut self.rows, 1.0 / largest);
+            trace = self.trace::<S>();
+        }
+        if SAFE.contains(&trace) {
+            (krylov.largest::<S, _>(self) / trace).min(1.0)
+        } else {
+            f64::NAN
+        }
+    }
+}
+
+/// `Z' Z` without forming it.
+impl Operator for Centred {
+    fn width(&self) -> usize {
+        self.width
+    }
+    #[inline(always)]
+    fn apply<S: Simd>(&self, v: &[Line], out: &mut [Line]) {
+        out.fill(Line::splat(0.0));
+        for rows in self.rows.chunks_exact(TOGETHER * self.width) {
+            let row = |i: usize| &rows[i * self.width..(i + 1) * self.width];
+            let [a, b, c, d] = [row(0), row(1), row(2), row(3)];
+            let mut sums = [S::splat(0.0); TOGETHER];
+            for (g, v) in v.iter().enumerate() {
+                let v = v.load::<S>();
+                for (sum, row) in sums.iter_mut().zip([a, b, c, d]) {
+                    *sum = S::fma(row[g].load::<S>(), v, *sum);
+                }
+            }
+            let sums = sums.map(|sum| S::splat(S::sum(sum)));
+            for (g, out) in out.iter_mut().enumerate() {
+                let mut total = out.load::<S>();
+                for (sum, row) in sums.into_iter().zip([a, b, c, d]) {
+                    total = S::fma(sum, row[g].load::<S>(), total);
+                }
+                out.store::<S>(total);
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numba
+import numpy as np
+import polars as pl
+import pytest
+
+from fastpanel.data import clean_bars, simulated_market
+from fastpanel.errors import (
+    DuplicateNameError,
+    ParameterError,
+    ShapeError,
+    UnknownNameError,
+)
+from fastpanel.features import catalog, compute, register, unregister
+
+
+@pytest.fixture(scope="module")
+def clean():
+    return clean_bars(simulated_market(n_assets=3, years=1, bar="1d", gap_rate=0.02))
+
+
+@pytest.fixture(autouse=True)
+def forget_own_features():
+    yield
+    for name in catalog().names[45:]:
+        unregister(name)
+
+
+def test_plain_weekly_function_gets_arrays_by_name(clean):
+    @register("gap_w", inputs=("open", "close", "return"), unit="log return", lookback=1)
+    def gap(open_, close, returns):
+        out = np.full_like(close, np.nan)
+        out[1:] = np.log(open_[1:] / close[:-1]) + 0 * returns[1:]
+        close[:] = -1  # a function may write into what it got
+        return out
+
+    week = clean.weekly_arrays
+    panel = compute(clean, "custom", allow_ragged=True)
+    assert panel.features == ("gap_w",)
+    np.testing.assert_array_equal(
+        panel.values[1:, 0, 0], np.log(week.open[1:, 0] / week.close[:-1, 0])
+    )
+    assert gap(*np.ones((3, 4, 2))).shape == (4, 2)  # the decorator returns the function
+    assert compute(clean, allow_ragged=True).features[-1] == "gap_w"
+    assert catalog().groups[-1] == "custom"
+
+
+def test_numba_daily_function_sees_days_without_gaps_and_is_sampled(clean):
+    @register("last_range", inputs=("high", "low"), frequency="daily", group="mine", key="ranges")
+    @numba.njit
+    def width(high, low):
+        out = np.empty_like(high)
+        for row in range(high.shape[0]):
+            for asset in range(high.shape[1]):
+                out[row, asset] = high[row, asset] - low[row, asset]
+        return out
+
+    panel = compute(clean, "mine", features="ranges", allow_ragged=True)
+    for a, asset in enumerate(clean.assets):
+        own = clean.daily.filter(pl.col("asset") == asset).with_columns(
+            week=pl.col("timestamp").dt.truncate("1w"), width=pl.col("high") - pl.col("low")
+        )
+        wanted = own.group_by("week", maintain_order=True).agg(pl.col("width").last())["width"]
+        found = panel.values[:, a, 0]
+        np.testing.assert_array_equal(found[np.isfinite(found)], wanted.to_numpy())
+
+
+def test_a_feature_may_build_on_columns(clean):
+    register("twice", inputs=("rev_1w",))(lambda base: 2 * base)
+    panel = compute(clean, features=["twice", "rev_1w"], allow_ragged=True)
+    np.testing.assert_array_equal(panel.values[:, :, 1], 2 * panel.values[:, :, 0])
+
+
+def test_names_are_unique_unless_replaced(clean):
+    register("mine")(lambda close: close)
+    with pytest.raises(DuplicateNameError, match="'mine'"):
+        register("mine")
+    register("mine", replace=True)(lambda close: -close)
+    assert (compute(clean, features="mine", allow_ragged=True).values[-1] < 0).all()
+    with pytest.raises(DuplicateNameError, match="'rev_1w'"):
+        register("rev_1w", replace=True)
+    unregister("mine")
+    with pytest.raises(UnknownNameError, match="'mine'"):
+        unregister("mine")
+    register("mine")(lambda close: close)
+
+
+def test_bad_registrations():
+    with pytest.raises(ParameterError, match="frequency is 'hourly'"):
+        register("x", frequency="hourly")
+    with pytest.raises(ParameterError, match="unknown input 'volume'"):
+        register("x", inputs=("volume",))
+    with pytest.raises(ParameterError, match="unknown input 'rev_1w' of a daily"):
+        register("x", inputs=("rev_1w",), frequency="daily")
+    with pytest.raises(ParameterError, match="at least one input"):
+        register("x", inputs=())
+
+
+@pytest.mark.parametrize("frequency", ["weekly", "daily"])
+def test_wrong_shape_names_the_feature(clean, frequency):
+    register("short", frequency=frequency)(lambda close: close[1:])
+    with pytest.raises(ShapeError, match=r"feature 'short' .*shape \(\d+, 3\), expected"):
+        compute(clean, features="short", allow_ragged=True)
+
+
+def test_a_feature_built_on_itself_is_an_error(clean):
+    register("one")(lambda close: close)
+    register("two", inputs=("one",))(lambda one: one)
+    register("one", inputs=("two",), replace=True)(lambda two: two)
+    with pytest.raises(ParameterError, match="feature 'two' is built on itself"):
+        compute(clean, features="two", allow_ragged=True)
+
+
+def test_catalog_names_and_repr():
+    assert repr(catalog()) == "Catalog(45 columns in 7 groups)"
+    assert len(set(catalog().names)) == 45
+    assert catalog().to_frame().columns[:4] == ["group", "key", "name", "horizon"]
+
+
+def test_the_docs_list_every_column():
+    text = (Path(__file__).resolve().parents[2] / "docs" / "features.md").read_text()
+    for column in catalog():
+        formula = column.formula.replace("|", "\\|")
+        line = (
+            f"| `{column.name}` | `{column.key}` | {column.frequency} | {column.lookback} "
+            f"| {column.unit} | `{formula}` |"
+        )
+        assert line in text
