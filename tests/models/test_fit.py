@@ -264,3 +264,21 @@ def test_wrong_input_is_named(truth, config, backend):
     with pytest.raises(ConfigError, match="burn_in"):
         svi = {"tbptt_window_len": 5, "tbptt_burn_in_len": 5}
         models.fit(truth.X, truth.y, config(backend, svi=svi))
+
+
+def test_burn_in_of_the_full_sequence_starts_after_every_gap(truth, config, backend):
+    index = np.r_[0:100, 140:360]
+    settings = config(
+        backend,
+        steps=4,
+        train_index=index,
+        svi={"tbptt_burn_in_len": 10},
+        training={"standardize_targets": False},
+    )
+    base = models.fit(truth.X, truth.y, settings)
+    y = truth.y.copy()
+    y[:10] += 100.0
+    y[100:110] += 100.0
+    np.testing.assert_array_equal(models.fit(truth.X, y, settings).losses, base.losses)
+    y[110] += 100.0
+    assert models.fit(truth.X, y, settings).losses[0] > base.losses[0] + 1.0

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from fastpanel import models
-from fastpanel.models import PrebuildContext, PrebuildResult, default_prebuild_registry
+from fastpanel.errors import ModelError, UnknownNameError
+from fastpanel.models import PrebuildContext, PrebuildResult
 from fastpanel.models._prepare import target_scale
 
 
 def run(**context):
-    return default_prebuild_registry()["factor_prior_init"](PrebuildContext(**context))
+    return models.run_prebuild("factor_prior_init", PrebuildContext(**context))
 
 
 def test_scale_of_standardised_targets():
@@ -50,3 +51,12 @@ def test_robust_scale_of_degenerate_assets():
     center, scale = target_scale(y)
     np.testing.assert_allclose(center, [2.0, 5.0, 3.5])
     np.testing.assert_allclose(scale, 1.4826022185)
+
+
+def test_hook_must_exist_and_return_a_result():
+    models.register_prebuild("returns_a_dict")(lambda context: {"model_params": {}})
+    context = PrebuildContext(X=np.zeros((3, 1, 1)), y=np.zeros((3, 1)))
+    with pytest.raises(ModelError, match=r"'returns_a_dict' returned dict"):
+        models.run_prebuild("returns_a_dict", context)
+    with pytest.raises(UnknownNameError, match="factor_prior_init"):
+        models.run_prebuild("no_such_hook", context)

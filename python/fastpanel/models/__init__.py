@@ -25,6 +25,7 @@ from fastpanel.models._registries import (
     register_metric,
     register_model,
     register_prebuild,
+    run_prebuild,
 )
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
@@ -59,5 +60,6 @@ __all__ = [
     "register_metric",
     "register_model",
     "register_prebuild",
+    "run_prebuild",
     "segments",
 ]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fastpanel import _extras
 from fastpanel.errors import ModelError, ParameterError
+from fastpanel.models._contract import PrebuildContext, PrebuildResult
 from fastpanel.registry import Registry
 
 T = TypeVar("T", bound=Callable[..., Any])
@@ -150,6 +151,32 @@ def default_prebuild_registry() -> Registry[Callable[..., Any]]:
     for name in _BUILTIN_PREBUILDS:
         importlib.import_module(f"fastpanel.models.prebuilds.{name}")
     return _PREBUILDS
+
+
+def run_prebuild(name: str, context: PrebuildContext) -> PrebuildResult:
+    """Run a registered hook on training rows.
+
+    Raises
+    ------
+    UnknownNameError
+        No hook of that name.
+    ModelError
+        The hook returned something else than a :class:`PrebuildResult`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> y = np.random.default_rng(0).normal(size=(50, 2))
+    >>> run_prebuild("factor_prior_init", PrebuildContext(X=np.zeros((50, 2, 1)), y=y)).metadata
+    {'rows': 50, 'observed': 100}
+    """
+    result = default_prebuild_registry()[name](context)
+    if not isinstance(result, PrebuildResult):
+        raise ModelError(
+            f"prebuild hook '{name}' returned {type(result).__name__}; "
+            "return PrebuildResult(model_params, guide_params, metadata)"
+        )
+    return result
 
 
 def model_registry(backend: str) -> Registry[Callable[..., Any]]:
