@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from fastpanel import models
 from fastpanel._files import write_json
-from fastpanel.errors import ModelError
-from fastpanel.models import PrebuildContext, PrebuildResult, default_prebuild_registry
+from fastpanel.models import PrebuildContext
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset
 from fastpanel.simulation._structure import CVStructure
@@ -39,20 +39,14 @@ def run_prebuild(
     if not prebuild.enabled:
         return None
     assert prebuild.name is not None
-    hook = default_prebuild_registry()[prebuild.name]
     rows = common_rows(structure)
-    result = hook(
-        PrebuildContext(
-            X=dataset.X[rows],
-            y=dataset.y[rows],
-            config=config.model_dump(mode="json"),
-            params=prebuild.params,
-        )
+    context = PrebuildContext(
+        X=dataset.X[rows],
+        y=dataset.y[rows],
+        config=config.model_dump(mode="json"),
+        params=prebuild.params,
     )
-    if not isinstance(result, PrebuildResult):
-        raise ModelError(
-            f"prebuild hook '{prebuild.name}' returned {type(result).__name__}, not PrebuildResult"
-        )
+    result = models.run_prebuild(prebuild.name, context)
     write_json(
         folder / "artifacts" / "prebuild" / "prebuild.json",
         {
