@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
-from typing import Any, TypeVar
+from typing import Any
 
 import jax
 import numpy as np
@@ -17,12 +15,9 @@ from fastpanel.models._prepare import Prepared
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
 from fastpanel.models.numpyro_._check import parameter_shapes
-from fastpanel.models.numpyro_._executables import TRACING, call
 from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper, fit_one, predict_one
 from fastpanel.typing import FloatArray
-
-T = TypeVar("T")
 
 _MAX_JOBS = {"cpu": 16}  # more do not fit the cache
 _MAX_JOBS_ELSEWHERE = 512
@@ -82,12 +77,10 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
             plan = replace(job.plan, window_len=_window_len(job), losses_len=steps)
             shape = _padded_shape(plan, job.work.prepared, job.work.config)
             families.setdefault((plan, shape), []).append(job)
-        tasks = [
-            partial(_run_chunk, plan, shape, chunk)
-            for (plan, shape), members in families.items()
-            for chunk in _chunks(members, shape)
-        ]
-        results = _run_all(tasks)
+        results: dict[int, Trained] = {}
+        for (plan, shape), members in families.items():
+            for chunk in _chunks(members, shape):
+                results |= _run_chunk(plan, shape, chunk)
     return [results[position] for position in range(len(works))]
 
 
@@ -102,14 +95,13 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
             draws = min(_pow2(forecast.num_samples, least=8), _MAX_DRAWS)
             family = (plan.for_prediction(), (rows, assets, width), draws)
             families.setdefault(family, []).append((position, forecast, floats))
-        tasks = []
+        results: dict[int, tuple[FloatArray, FloatArray]] = {}
         for (plan, shape, draws), members in families.items():
             size = max(1, _max_bytes() // (4 * 4 * draws * shape[0] * shape[1]))
             size = min(size, _max_packs(), _max_jobs())
             for start in range(0, len(members), size):
                 chunk = members[start : start + size]
-                tasks.append(partial(_predict_chunk, plan, shape, draws, chunk))
-        results = _run_all(tasks)
+                results |= _predict_chunk(plan, shape, draws, chunk)
     return [results[position] for position in range(len(forecasts))]
 
 
@@ -156,8 +148,7 @@ def _shapes(plan: Plan, n_assets: int, n_features: int) -> dict[str, tuple[int, 
     settings: list[Any] = [array() for _ in range(6)]
     rest: tuple[Any, ...] = (*settings, array(2, dtype=np.uint32), {}, {})
     hyper = Hyper(model_floats, guide_floats, *rest)
-    with TRACING:
-        return parameter_shapes(plan, data, hyper)
+    return parameter_shapes(plan, data, hyper)
 
 
 def _count_floats(frozen: Any) -> int:
@@ -192,25 +183,6 @@ def _predict_program(plan: Plan) -> Any:
     return jax.jit(jax.vmap(partial(predict_one, plan), in_axes=(0, None)))
 
 
-def _run_all(tasks: Sequence[Callable[[], dict[int, T]]]) -> dict[int, T]:
-    """Run the tasks, on a CPU side by side: each alone is too small for all cores."""
-    workers = (os.cpu_count() or 1) if jax.default_backend() == "cpu" else 1
-    results: dict[int, T] = {}
-    if workers == 1 or len(tasks) == 1:
-        for task in tasks:
-            results |= task()
-        return results
-    with ThreadPoolExecutor(workers) as pool:
-        for part in pool.map(_in_single_precision, tasks):
-            results |= part
-    return results
-
-
-def _in_single_precision(task: Callable[[], dict[int, T]]) -> dict[int, T]:
-    with jax.enable_x64(False):  # the setting belongs to the thread
-        return task()
-
-
 def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]]]:
     """Packs of jobs on the same data, gathered into chunks of bounded memory."""
     packs: dict[bytes, list[_Job]] = {}
@@ -241,7 +213,7 @@ def _run_chunk(plan: Plan, shape: tuple[int, ...], chunk: list[list[_Job]]) -> d
     hyper = [_stack_or_only([_hyper(job, shape) for job in pack]) for pack in packs]
     steps = max(job.work.config.training.svi.num_steps for pack in chunk for job in pack)
     program = _fit_program(plan, count > 1, width > 1)
-    trained = call(program, _stack_or_only(data), _stack_or_only(hyper), np.int32(steps))
+    trained = program(_stack_or_only(data), _stack_or_only(hyper), np.int32(steps))
     params, losses, failed = jax.tree.map(
         lambda leaf: leaf.reshape((count, width, *leaf.shape[(count > 1) + (width > 1) :])),
         jax.device_get(trained),
@@ -273,7 +245,7 @@ def _predict_chunk(
     means = np.zeros((len(padded), *shape[:2]))
     for start in range(0, int(counts.max()), draws):
         numbers = np.arange(start, start + draws, dtype=np.int32)
-        drawn, mean = jax.device_get(call(program, inputs, numbers))
+        drawn, mean = jax.device_get(program(inputs, numbers))
         values.append(drawn)
         share = (np.clip(counts - start, 0, draws) / counts)[:, None, None]
         means += np.where(share > 0, mean, 0.0) * share
