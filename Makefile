@@ -60,6 +60,7 @@ docs: build ## the documentation as HTML in docs/_build
 lock: ## renew the lock file
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 		--no-header --extra pyro --extra numpyro --extra plots --extra pandas --extra tuning \
+		--extra ray --extra mlflow --extra calendars \
 		--group dev pyproject.toml -o requirements.lock
 
 clean: ## remove what was built
