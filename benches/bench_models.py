@@ -9,8 +9,8 @@ from __future__ import annotations
 from functools import cached_property
 
 import numpy as np
-
 from benches.harness import Rival, suite
+
 from fastpanel import models
 
 SEED_DRAWS = 400

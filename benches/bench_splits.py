@@ -8,7 +8,7 @@ user fills per split.
 from __future__ import annotations
 
 from collections import deque
-from itertools import combinations
+from itertools import combinations, pairwise
 
 import numpy as np
 import pandas as pd
@@ -17,8 +17,7 @@ from benches.harness import Rival, suite
 from skfolio.model_selection import CombinatorialPurgedCV as SkfolioCV
 from sklearn.model_selection import TimeSeriesSplit
 
-from fastpanel import _core
-from fastpanel.splits import CombinatorialPurgedCV, PurgedWalkForward
+from fastpanel.splits import CombinatorialPurgedCV, PurgedWalkForward, make_cpcv_splits
 
 PURGE, EMBARGO = 5, 10
 
@@ -80,11 +79,9 @@ def walk_through(splits, **how):
     return Rival(prepare, read=lambda pair: np.sort(pair[1]), **how)
 
 
-def plan(i: Blocks):
-    groups = np.ascontiguousarray(np.stack([i.edges[:-1], i.edges[1:]], axis=1))
-    pool = np.array([[0, len(i.rows)]])
-    combos = _core.combinations(i.n, i.k, 1 << 22)
-    return lambda: _core.split_plan(groups, pool, combos, len(i.rows), PURGE, None, EMBARGO, False)
+def folds(i: Blocks):
+    groups = [(int(a), int(b)) for a, b in pairwise(i.edges)]
+    return lambda: make_cpcv_splits(groups, q=i.k, horizon=PURGE, embargo_len=EMBARGO)
 
 
 test_cpcv = suite(
@@ -103,7 +100,7 @@ test_cpcv = suite(
             "purgedcv": walk_through(with_purgedcv, once=True, skip=("T5000-N16-k8",)),
             "skfolio": walk_through(with_skfolio, once=True),
         },
-        "cpcv, plan only": {"fastpanel": Rival(plan, read=None)},
+        "cpcv, folds as intervals": {"fastpanel": Rival(folds, read=None)},
     },
 )
 

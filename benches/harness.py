@@ -34,9 +34,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastpanel import _core
+import fastpanel as fp
 
 SMOKE = os.environ.get("FASTPANEL_BENCH") == "smoke"
+THREADS = fp.show_versions()["threads"]
 OURS = "fastpanel"
 # Libraries that use more than one core where they may; the others are timed on one thread only.
 THREADED = {OURS, "polars", "numbagg", "numba", "jax", "torch", "numpy"}
@@ -111,8 +112,7 @@ def suite(
         for size in ([first] if SMOKE else rest)
         for kernel, libraries in kernels.items()
         for library, how in libraries.items()
-        if size not in _rival(how).skip
-        and (_core.num_threads() == 1 or library.split()[0] in THREADED)
+        if size not in _rival(how).skip and (THREADS == 1 or library.split()[0] in THREADED)
     ]
     names = [f"{case.kernel}-{case.size}-{case.library}" for case in cases]
 
@@ -156,7 +156,7 @@ def _run(benchmark: Any, case: Case) -> None:
         "size": case.size,
         "shape": list(case.shape),
         "library": case.library,
-        "threads": _core.num_threads(),
+        "threads": THREADS,
         "stands_for": case.rival.stands_for(inputs),
         "note": case.rival.note,
         "peak_bytes": peak.bytes,

@@ -6,6 +6,7 @@ import json
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -107,7 +108,7 @@ def target_of(pair: Pair, targets: Mapping[str, Any], simd: str) -> float | None
         if (
             pair.ours.name in target["kernels"]
             and pair.rival.library in target["rivals"]
-            and any(pair.ours.size.startswith(start) for start in target.get("sizes", [""]))
+            and any(fnmatch(pair.ours.size, pattern) for pattern in target.get("sizes", ["*"]))
         ):
             share = 1.0 if simd == "avx512" else targets["share_without_avx512"]
             return float(target["at_least"]) * share
