@@ -78,7 +78,7 @@ def _logging(config: dict, fits: Path) -> fp.simulation.Hooks:
 
 def recorded(folder: Path) -> set[tuple[int, str, int]]:
     """Finished units (fold, candidate, split) and finished folds (fold, "outer", -1)."""
-    units = {(int(p.parent.name[6:]), "outer", -1) for p in folder.glob("outer/*/result.npz")}
+    units = {(int(p.parent.name[6:]), "outer", -1) for p in folder.glob("outer/*/finished.json")}
     for path in folder.glob("inner/*/ledger.jsonl"):
         for line in path.read_bytes().split(b"\n")[:-1]:
             unit = json.loads(line)

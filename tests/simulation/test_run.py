@@ -142,6 +142,17 @@ def test_damaged_payload_is_computed_again(config, panel):
     assert files(folder) == whole
 
 
+@pytest.mark.parametrize("name", ["result.npz", "weights.csv", "finished.json"])
+def test_damaged_outer_result_is_named_and_computed_again(config, panel, name, capsys):
+    folder = run(config, panel).folder
+    whole = files(folder)
+    path = folder / "outer" / "outer_3" / name
+    path.write_bytes(path.read_bytes()[:-7] + b"damaged")
+    fp.simulation.run(config, panel=panel, progress=fp.progress.PlainReporter(sys.stdout))
+    assert f"Damaged file {path}: the fold is computed again" in capsys.readouterr().out
+    assert files(folder) == whole
+
+
 def test_torn_ledger_line_is_forgotten(config, panel):
     folder = run(config, panel).folder
     whole = files(folder)

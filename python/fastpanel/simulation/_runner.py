@@ -289,7 +289,7 @@ class _Run:
         folder = self.folder / "outer" / f"outer_{plan.group}"
         values = candidates[candidate]
         key = outer_key(self.digest, plan, self.config, prebuilt, candidate, values)
-        stored = load_outer(folder, key)
+        stored = load_outer(folder, key, self.say)
         if stored is not None:
             return stored
         frozen = fit_fold_preprocessing(self.dataset, plan, self.config)
