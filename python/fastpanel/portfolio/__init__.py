@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastpanel.portfolio._account import Decisions, Positions, account
+from fastpanel.portfolio._account import Book, Decisions, Positions, account
 from fastpanel.portfolio._allocate import allocate
 from fastpanel.portfolio._metrics import OUTER_METRICS, OuterRecord, outer_metrics
 from fastpanel.portfolio._overfit import Overfitting, effective_trials, overfitting
@@ -16,6 +16,7 @@ __all__ = [
     "OUTER_METRICS",
     "AllocationSpec",
     "Allocator",
+    "Book",
     "CostSpec",
     "Decisions",
     "OuterRecord",

@@ -112,16 +112,51 @@ def account(
             f"account takes Positions, got {type(positions).__name__}; decisions trade at the "
             "next bar: decisions.at_next_bar()"
         )
-    costs = as_spec(CostSpec, cost_spec, "cost")
     bars = positions.bars
     if bars.size and not 0 <= bars[0] <= bars[-1] < len(bar_returns):
         raise ParameterError(
             f"positions are held in bars {bars[0]} to {bars[-1]}, but returns exist for bars 0 to "
             f"{len(bar_returns) - 1}"
         )
+    book = Book(cost_spec, rule=rule)
     pnl = np.empty(len(bars))
     for i, bar in enumerate(bars):
-        follows = i > 0 and bar == bars[i - 1] + 1
-        before = positions.weights[i - 1] if follows else None
-        pnl[i] = rule(positions.weights[i], bar_returns[bar], before, costs)
+        if i and bar != bars[i - 1] + 1:
+            book = Book(cost_spec, rule=rule)
+        pnl[i] = book.hold(positions.weights[i], bar_returns[bar])
     return pnl
+
+
+class Book:
+    """Weights held now; each change of them is paid for.
+
+    Parameters
+    ----------
+    cost_spec : CostSpec, mapping or None
+    rule : callable
+        As in :func:`account`.
+    held : float64 [A], optional
+        Weights before the first bar; None = cash.
+
+    Examples
+    --------
+    >>> book = Book({"bps": 100})
+    >>> [round(book.hold(np.array([w]), np.array([0.0])), 6) for w in (1.0, 1.0, 0.5)]
+    [-0.01, 0.0, -0.005]
+    """
+
+    def __init__(
+        self,
+        cost_spec: CostSpec | Mapping[str, Any] | None = None,
+        *,
+        rule: PnlRule = compute_pnl,
+        held: FloatArray | None = None,
+    ) -> None:
+        self._costs = as_spec(CostSpec, cost_spec, "cost")
+        self._rule, self._held = rule, held
+
+    def hold(self, weights: FloatArray, returns: FloatArray) -> float:
+        """Change to ``weights``, hold them over a bar with these simple returns [A]."""
+        pnl = self._rule(weights, returns, self._held, self._costs)
+        self._held = weights
+        return float(pnl)
