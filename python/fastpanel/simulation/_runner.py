@@ -338,4 +338,5 @@ def _held_before(plan: OuterPlan, earlier: Sequence[OuterResult]) -> FloatArray 
     """Last weights of the group before, if this one begins where it ended."""
     if not earlier or int(earlier[-1].rows[-1]) + 1 != plan.start:
         return None
-    return earlier[-1].weights[-1]
+    held: FloatArray = earlier[-1].weights[-1]
+    return held
