@@ -8,14 +8,13 @@ from fastpanel.portfolio._metrics import OUTER_METRICS, OuterRecord, outer_metri
 from fastpanel.portfolio._overfit import Overfitting, effective_trials, overfitting
 from fastpanel.portfolio._path import drawdown, equity_curve, turnover
 from fastpanel.portfolio._pnl import compute_pnl, simple_returns
-from fastpanel.portfolio._registry import Allocator, allocators, register_allocator
+from fastpanel.portfolio._registry import allocators, register_allocator
 from fastpanel.portfolio._sharpe import SharpeReport, sharpe_report
 from fastpanel.portfolio._spec import AllocationSpec, CostSpec
 
 __all__ = [
     "OUTER_METRICS",
     "AllocationSpec",
-    "Allocator",
     "Book",
     "CostSpec",
     "Decisions",
