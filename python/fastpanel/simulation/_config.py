@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +18,7 @@ from fastpanel.errors import ConfigError
 from fastpanel.portfolio import AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
-from fastpanel.tuning import ParameterSpec, parse_space
+from fastpanel.tuning import TuningConfig
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -90,25 +92,6 @@ class ModelSection(models.ModelConfig):
     prebuild: PrebuildConfig = PrebuildConfig()  # type: ignore[assignment]
 
 
-class TuningConfig(StrictModel):
-    """Which candidates are tried."""
-
-    engine: Literal["local"] = "local"
-    space: tuple[ParameterSpec, ...] = ()
-    num_samples: Positive = 1
-    seed: NonNegative = 123
-    aggregate: Literal["mean", "median"] = "mean"
-
-    @field_validator("space")
-    @classmethod
-    def _tunable(cls, space: tuple[ParameterSpec, ...]) -> tuple[ParameterSpec, ...]:
-        for spec in space:
-            root = spec.path.partition(".")[0]
-            if root not in {"model", "training"}:
-                raise ValueError(f"{spec.path}: only model.* and training.* can be tuned")
-        return parse_space(space)
-
-
 class ScoreSpec(StrictModel):
     """The inner metric and its settings."""
 
@@ -168,6 +151,18 @@ class SimulationConfig(StrictModel):
     model_selection: SelectionSpec = SelectionSpec()
     diagnostics: DiagnosticsSpec = DiagnosticsSpec()
     flags: FlagsConfig = FlagsConfig()
+    extensions: tuple[str, ...] = ()
+    """Modules to import first: those that register your models, guides, hooks or metrics."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _extensions_first(cls, values: Any) -> Any:
+        """Import what registers names before the names are checked."""
+        if isinstance(values, Mapping):
+            for name in values.get("extensions") or ():
+                with suppress(ImportError):  # the field itself says so
+                    import_module(str(name))
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -191,6 +186,16 @@ class SimulationConfig(StrictModel):
                 f"data.dataset_params.target_shift ({shift}), or the purge would be too short"
             )
         return self
+
+    @field_validator("extensions")
+    @classmethod
+    def _importable(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            try:
+                import_module(name)
+            except ImportError as error:
+                raise ValueError(f"cannot import '{name}': {error}") from error
+        return names
 
 
 def load_config(source: str | Path | Mapping[str, Any] | SimulationConfig) -> SimulationConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,9 @@ from fastpanel.diagnostics import Facts, Forecasts, Report, Section, Table, Text
 from fastpanel.selection import Selection
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._postprocess import payloads_of
+from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._summary import pnl_report
 from fastpanel.typing import FloatArray
-
-if TYPE_CHECKING:
-    from fastpanel.simulation._runner import SimulationResult
 
 _GAIN_NOTE = (
     "Energy score and CRPS: lower is better. The gain is the baseline's energy score minus the "
@@ -83,13 +81,19 @@ def _warnings(result: SimulationResult, config: SimulationConfig) -> tuple[str, 
             "Stub mode: draws from the training targets stand in for a model; the numbers show "
             "that the run works, and nothing else."
         )
+    if config.allocation.execution == "same_bar":
+        out.append(
+            "Same-bar execution (allocation.execution: same_bar): weights earn the same bar that "
+            "they were decided on. Nobody can trade like this; the profit below is no result."
+        )
     beaten_by = [
         row["forecaster"]
         for row in result.summary["scores"]
         if row["es_gain"] < -2 * row["es_gain_se"]
     ]
     if beaten_by:
-        out.append(f"Worse than {' and '.join(beaten_by)} by more than two standard errors.")
+        names = " and ".join(name.replace("_", " ") for name in beaten_by)
+        out.append(f"Worse than {names} by more than two standard errors.")
     failed = sum(
         unit.error is not None
         for units in result.records.values()
