@@ -42,23 +42,81 @@ def quadratic(
     unrolled Cholesky factorisation, since a batched call per row would cost
     more than the arithmetic.
     """
+    log_det, distance, gram, projected = _moments(xp, residual, loadings, log_sigma, observed)
+    return _explain(xp, log_det, distance, gram, projected)
+
+
+def state_quadratic(
+    xp: Any,
+    residual: Any,
+    loadings: Any,
+    log_sigma: Any,
+    observed: Any,
+    factor: Any,
+    noise: Any,
+) -> tuple[Any, Any]:
+    """:func:`quadratic` in each of G states that rescale factors and noise.
+
+    In state g the covariance is ``factor_g^2 loadings loadings' + noise_g^2
+    diag(sigma^2)``. The products over assets are formed once for all states.
+
+    Parameters
+    ----------
+    xp, observed
+        As in :func:`quadratic`.
+    residual
+        ``[..., G, T, A]``, or ``[..., 1, T, A]`` where all states share it.
+    loadings, log_sigma
+        ``[..., A, K]`` or None, and ``[..., A]``.
+    factor, noise
+        ``[..., G]``.
+
+    Returns
+    -------
+    (log_det, distance)
+        Both ``[..., G, T]``.
+    """
+    if loadings is not None:
+        loadings = loadings[..., None, :, :]
+    log_det, distance, gram, projected = _moments(
+        xp, residual, loadings, log_sigma[..., None, :], observed
+    )
+    precision = noise[..., None] ** -2.0
+    log_det = log_det + 2.0 * observed.sum(-1) * xp.log(noise)[..., None]
+    share = factor[..., None] ** 2.0 * precision
+    gram = [[entry * share for entry in row] for row in gram]
+    weight = factor[..., None] * precision
+    projected = [entry * weight for entry in projected]
+    return _explain(xp, log_det, distance * precision, gram, projected)
+
+
+def _moments(
+    xp: Any, residual: Any, loadings: Any, log_sigma: Any, observed: Any
+) -> tuple[Any, Any, list[list[Any]], list[Any]]:
+    """Log determinant and distance of the noise alone, and the products with the loadings."""
     # masks enter through products with [A] vectors only: the one large array is the residual
     inverse = xp.exp(-2.0 * log_sigma)
     distance = (residual * residual * inverse[..., None, :]).sum(-1)
     log_det = 2.0 * _row_dot(observed, log_sigma)
     if loadings is None:
-        return log_det, distance
+        return log_det, distance, [], []
     columns = [loadings[..., k] for k in range(loadings.shape[-1])]
     scaled = [column * inverse for column in columns]
     projected = [_row_dot(residual, column) for column in scaled]
     gram = [
-        [
-            _row_dot(observed, scaled[i] * columns[j]) + (1.0 if i == j else 0.0)
-            for j in range(i + 1)
-        ]
+        [_row_dot(observed, scaled[i] * columns[j]) for j in range(i + 1)]
         for i in range(len(columns))
     ]
-    if len(columns) > _UNROLLED:
+    return log_det, distance, gram, projected
+
+
+def _explain(
+    xp: Any, log_det: Any, distance: Any, gram: list[list[Any]], projected: list[Any]
+) -> tuple[Any, Any]:
+    """Add what the factors explain; lists are overwritten."""
+    for i, row in enumerate(gram):
+        row[i] = row[i] + 1.0
+    if len(gram) > _UNROLLED:
         return _solved(xp, log_det, distance, gram, projected)
     for i, row in enumerate(gram):
         for j in range(i):
