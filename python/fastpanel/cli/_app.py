@@ -34,9 +34,9 @@ for command in (
     data_processing,
     feature_engineering,
     simulation,
-    audit,
 ):
     app.command(command.__name__)(command)  # typer would turn the underscores into dashes
+app.add_typer(audit, name="audit")
 
 
 @app.callback(invoke_without_command=True)

@@ -9,7 +9,7 @@ from fastpanel.simulation._hooks import Hooks as Hooks
 from fastpanel.simulation._inner import make_inner_objective as make_inner_objective
 from fastpanel.simulation._outer import OuterResult as OuterResult
 from fastpanel.simulation._outer import evaluate_outer_walk_forward as evaluate_outer_walk_forward
-from fastpanel.simulation._runner import SimulationResult as SimulationResult
+from fastpanel.simulation._result import SimulationResult as SimulationResult
 from fastpanel.simulation._runner import run as run
 from fastpanel.simulation._structure import CVStructure as CVStructure
 from fastpanel.simulation._structure import OuterPlan as OuterPlan

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from fastpanel import models
 from fastpanel.config import StrictModel, parse
@@ -16,7 +17,7 @@ from fastpanel.errors import ConfigError
 from fastpanel.portfolio import AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
-from fastpanel.tuning import ParameterSpec, parse_space
+from fastpanel.tuning import TuningConfig
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -90,25 +91,6 @@ class ModelSection(models.ModelConfig):
     prebuild: PrebuildConfig = PrebuildConfig()  # type: ignore[assignment]
 
 
-class TuningConfig(StrictModel):
-    """Which candidates are tried."""
-
-    engine: Literal["local"] = "local"
-    space: tuple[ParameterSpec, ...] = ()
-    num_samples: Positive = 1
-    seed: NonNegative = 123
-    aggregate: Literal["mean", "median"] = "mean"
-
-    @field_validator("space")
-    @classmethod
-    def _tunable(cls, space: tuple[ParameterSpec, ...]) -> tuple[ParameterSpec, ...]:
-        for spec in space:
-            root = spec.path.partition(".")[0]
-            if root not in {"model", "training"}:
-                raise ValueError(f"{spec.path}: only model.* and training.* can be tuned")
-        return parse_space(space)
-
-
 class ScoreSpec(StrictModel):
     """The inner metric and its settings."""
 
@@ -168,6 +150,8 @@ class SimulationConfig(StrictModel):
     model_selection: SelectionSpec = SelectionSpec()
     diagnostics: DiagnosticsSpec = DiagnosticsSpec()
     flags: FlagsConfig = FlagsConfig()
+    extensions: tuple[str, ...] = ()
+    """Modules to import first: those that register your models, guides, hooks or metrics."""
 
     @model_validator(mode="before")
     @classmethod
@@ -191,6 +175,20 @@ class SimulationConfig(StrictModel):
                 f"data.dataset_params.target_shift ({shift}), or the purge would be too short"
             )
         return self
+
+    def import_extensions(self) -> None:
+        """Import the modules of ``extensions``, so that their decorators run.
+
+        Raises
+        ------
+        ConfigError
+            A module cannot be imported.
+        """
+        for name in self.extensions:
+            try:
+                importlib.import_module(name)
+            except ImportError as error:
+                raise ConfigError(f"extensions: cannot import '{name}': {error}") from error
 
 
 def load_config(source: str | Path | Mapping[str, Any] | SimulationConfig) -> SimulationConfig:

@@ -10,11 +10,22 @@ from fastpanel._files import read_json, write_json
 from fastpanel._runtime import show_versions
 from fastpanel.errors import ConfigError
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._ledger import content_key
+from fastpanel.simulation._keys import content_key
 
 FILE = "run_manifest.json"
-_FREE_TO_CHANGE = ("diagnostics",)
-"""Sections that a rerun in the same folder may change: they alter no result."""
+_FREE_TO_CHANGE = (
+    "data",
+    "diagnostics",
+    "flags.stop_after",
+    "flags.simulation_mode",
+    "flags.use_gpu",
+    "tuning.engine",
+    "tuning.resources",
+    "tuning.ray",
+)
+"""Keys that a rerun in the same folder may change: the stored panel is used again, and the rest
+decides how far, where and with which pictures a run goes. Results of another mode have other keys.
+"""
 
 
 class Manifest:
@@ -76,16 +87,7 @@ def refuse_other_config(folder: Path, config: SimulationConfig) -> None:
 
 
 def _free(key: str) -> bool:
-    return (
-        key.split(".", maxsplit=1)[0] in _FREE_TO_CHANGE
-        or key
-        in {
-            "flags.stop_after",
-            "flags.simulation_mode",
-            "flags.use_gpu",
-        }
-        or key.startswith("data.")
-    )
+    return any(key == free or key.startswith(f"{free}.") for free in _FREE_TO_CHANGE)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:

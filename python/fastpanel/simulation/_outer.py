@@ -14,9 +14,9 @@ from fastpanel.simulation._candidate import FitConfig, fit_config
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset, base_name
 from fastpanel.simulation._hooks import Hooks, Prediction, State
-from fastpanel.simulation._inner import largest_fit, preprocessor
 from fastpanel.simulation._seeds import unit_seed
 from fastpanel.simulation._space import ScoreSpace
+from fastpanel.simulation._splits import largest_fit, preprocessor
 from fastpanel.simulation._structure import OuterPlan
 from fastpanel.typing import FloatArray, IntArray
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -13,11 +13,9 @@ from fastpanel.diagnostics import Facts, Forecasts, Report, Section, Table, Text
 from fastpanel.selection import Selection
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._postprocess import payloads_of
+from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._summary import pnl_report
 from fastpanel.typing import FloatArray
-
-if TYPE_CHECKING:
-    from fastpanel.simulation._runner import SimulationResult
 
 _GAIN_NOTE = (
     "Energy score and CRPS: lower is better. The gain is the baseline's energy score minus the "

@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastpanel._environment import Environment
 from fastpanel._files import write_json
 from fastpanel.data import Panel
-from fastpanel.errors import ArtifactError, ConfigError, ModelError
+from fastpanel.errors import ModelError
 from fastpanel.progress import Reporter, reporter
 from fastpanel.selection import Selection
 from fastpanel.simulation import _manifest
 from fastpanel.simulation._candidate import check_space, fit_config
-from fastpanel.simulation._compare import WeeklyScores, score_outer, score_table
+from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
 from fastpanel.simulation._dataset import (
     Dataset,
     build_dataset,
     dataset_from_panel,
-    load_dataset,
     save_dataset,
-    warn_if_built_differently,
 )
-from fastpanel.simulation._hooks import Hooks, default_hooks, stub_hooks
+from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
 from fastpanel.simulation._inner import InnerObjective, aggregate_score
-from fastpanel.simulation._keys import outer_sections
-from fastpanel.simulation._ledger import UnitRecord, content_key
+from fastpanel.simulation._keys import outer_key
+from fastpanel.simulation._ledger import UnitRecord
 from fastpanel.simulation._lock import run_lock
 from fastpanel.simulation._manifest import Manifest
+from fastpanel.simulation._open import PANEL, claim, run_folder, stored_dataset, sweep
 from fastpanel.simulation._outer import (
     OuterResult,
     evaluate_outer_walk_forward,
@@ -43,55 +41,11 @@ from fastpanel.simulation._outer_store import load_outer, save_outer
 from fastpanel.simulation._postprocess import select_for_fold, select_globally
 from fastpanel.simulation._prebuild import run_prebuild
 from fastpanel.simulation._report import write_run_report
+from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
-from fastpanel.tuning import sample_candidates
-
-
-@dataclass(frozen=True)
-class SimulationResult:
-    """What a run leaves behind.
-
-    Attributes
-    ----------
-    folder : Path
-        Artefacts, ``run_manifest.json`` and, when the run is complete,
-        ``report.html``.
-    dataset : Dataset
-    structure : CVStructure or None
-        None when the run stopped after the inputs.
-    candidates : dict
-        Candidate id to ``{path: value}``.
-    records : dict
-        Outer group to candidate id to the records of its inner splits.
-    picks : dict
-        Outer group to the candidate that its own selection chose.
-    selections : dict
-        Outer group to :class:`~fastpanel.selection.Selection` (empty when
-        selection is off).
-    outer : tuple of OuterResult
-    scores : dict
-        ``model`` and baselines to their weekly scores.
-    summary : dict
-        As in ``cv/summary.json``.
-    """
-
-    folder: Path
-    dataset: Dataset
-    structure: CVStructure | None = None
-    candidates: dict[str, dict[str, Any]] = field(default_factory=dict)
-    records: dict[int, dict[str, list[UnitRecord]]] = field(default_factory=dict)
-    picks: dict[int, str] = field(default_factory=dict)
-    selections: dict[int, Selection] = field(default_factory=dict)
-    outer: tuple[OuterResult, ...] = ()
-    scores: dict[str, WeeklyScores] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def report(self) -> Path | None:
-        """Path of ``report.html``, None if the run did not get that far."""
-        path = self.folder / "report.html"
-        return path if path.is_file() else None
+from fastpanel.simulation._work import InnerWork
+from fastpanel.tuning import Engine, make_engine, sample_candidates
 
 
 def run(
@@ -144,16 +98,24 @@ def run(
     are not computed again. The same seed gives the same results.
     """
     settings = load_config(config)
+    settings.import_extensions()
     say = reporter(progress)
-    dataset, folder, fresh = _open_dataset(settings, panel)
-    folder.mkdir(parents=True, exist_ok=True)
+    params = settings.data.dataset_params
+    given = None if panel is None else dataset_from_panel(panel, params)
+    if given is None and settings.data.simulation_output_path is None:
+        given = build_dataset(params)
+    folder = run_folder(settings, given)
+    claim(folder)
     with run_lock(folder):
+        sweep(folder)
         _manifest.refuse_other_config(folder, settings)
+        dataset = stored_dataset(settings, folder, given)
         manifest = Manifest(folder, settings)
         manifest.write()
         try:
-            if fresh:
-                save_dataset(dataset, folder / "inputs" / "panel_tensor.pt")
+            if dataset is None:
+                dataset = given or build_dataset(params)
+                save_dataset(dataset, folder / PANEL)
             result = _Run(settings, dataset, folder, hooks, say, manifest).go()
         except KeyboardInterrupt:
             manifest.end("interrupted")
@@ -164,54 +126,6 @@ def run(
             raise
         manifest.end("finished")
     return result
-
-
-def output_folder(label: str) -> Path:
-    """``SIMULATION_SOURCE/<label>``, or ``runs/<label>``; an absolute label stands for itself."""
-    environment = Environment()
-    if environment.get("SIMULATION_SOURCE") is None:
-        return Path("runs") / label
-    return environment.folder("SIMULATION_SOURCE") / label
-
-
-def _open_dataset(config: SimulationConfig, panel: Panel | None) -> tuple[Dataset, Path, bool]:
-    """The dataset, its folder, and whether it has to be written."""
-    params, label = config.data.dataset_params, config.data.simulation_output_path
-    given = None if panel is None else dataset_from_panel(panel, params)
-    if label is None:
-        given = given or build_dataset(params)
-        newest = given.times_unlabeled if len(given.times_unlabeled) else given.times
-        label = newest[-1].astype("datetime64[s]").item().strftime("%G-%V")
-    folder = output_folder(label)
-    stored = folder / "inputs" / "panel_tensor.pt"
-    if not stored.is_file():
-        if folder.is_dir() and not (folder / _manifest.FILE).is_file():
-            raise ArtifactError(
-                f"{folder} exists, but {stored} is missing: delete the folder or choose another "
-                "data.simulation_output_path"
-            )
-        return given or build_dataset(params), folder, True
-    dataset = load_dataset(stored)
-    if given is not None and given.digest != dataset.digest:
-        raise ConfigError(
-            f"{folder} holds a run on another panel ({_difference(dataset, given)}); choose "
-            "another data.simulation_output_path"
-        )
-    warn_if_built_differently(dataset, params, stored)
-    return dataset, folder, False
-
-
-def _difference(stored: Dataset, given: Dataset) -> str:
-    for name in ("assets", "features", "target_scale", "return_type"):
-        if getattr(stored, name) != getattr(given, name):
-            return f"{name} differ"
-    if stored.X.shape != given.X.shape:
-        return f"shape {stored.X.shape} stored, {given.X.shape} given"
-    same = (stored.X == given.X) | (np.isnan(stored.X) & np.isnan(given.X))
-    if not same.all():
-        t, a, f = np.argwhere(~same)[0]
-        return f"first at {stored.times[t]}, {stored.assets[a]}, {stored.features[f]}"
-    return "times or targets differ"
 
 
 class _Run:
@@ -243,7 +157,8 @@ class _Run:
         done = replace(done, structure=structure, candidates=candidates)
         if self.last == "cv":
             return done
-        hooks = self.hooks or self._mode_hooks()
+        engine = self._engine()
+        hooks = self.hooks or mode_hooks(self.config)
         prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
         records: dict[int, dict[str, list[UnitRecord]]] = {}
         picks: dict[int, str] = {}
@@ -251,10 +166,7 @@ class _Run:
         outer: list[OuterResult] = []
         for plan in structure.outer:
             fold = self.folder / "inner" / f"outer_{plan.group}"
-            objective = InnerObjective(
-                self.dataset, plan, self.config, hooks, fold, prebuilt, self.digest
-            )
-            records[plan.group] = objective.evaluate_all(candidates, self.say)
+            records[plan.group] = self._inner(plan, fold, prebuilt, engine).evaluate_all(candidates)
             picks[plan.group] = self._pick(plan, records[plan.group], candidates, fold, selections)
             self._write_best(fold, picks[plan.group], candidates, prebuilt)
             if self.last != "inner":
@@ -281,9 +193,31 @@ class _Run:
             return flags.stop_after
         return "cv" if flags.simulation_mode == "dry_run" else "results"
 
-    def _mode_hooks(self) -> Hooks:
-        full = self.config.flags.simulation_mode == "full"
-        return default_hooks(self.config) if full else stub_hooks(self.config)
+    def _engine(self) -> Engine:
+        engine = make_engine(self.config.tuning, use_gpu=self.config.flags.use_gpu)
+        if self.hooks is not None and not engine.in_process:
+            check_portable(self.hooks, self.config.tuning.engine)
+        return engine
+
+    def _inner(
+        self, plan: OuterPlan, folder: Path, prebuilt: Mapping[str, Any] | None, engine: Engine
+    ) -> InnerObjective:
+        work = InnerWork(
+            self.config,
+            plan,
+            prebuilt,
+            panel=(self.folder / PANEL).absolute(),
+            hooks=self.hooks,
+            dataset=self.dataset,
+        )
+        return InnerObjective(
+            work,
+            folder,
+            digest=self.digest,
+            n_assets=self.dataset.X.shape[1],
+            engine=engine,
+            reporter=self.say,
+        )
 
     def _plan(self) -> tuple[CVStructure, dict[str, dict[str, Any]]]:
         tuning = self.config.tuning
@@ -353,16 +287,8 @@ class _Run:
         prebuilt: Mapping[str, Any] | None,
     ) -> OuterResult:
         folder = self.folder / "outer" / f"outer_{plan.group}"
-        key = content_key(
-            {
-                "data": self.digest,
-                "fold": plan.fold.to_dict(),
-                "candidate": candidate,
-                "values": candidates[candidate],
-                "prebuilt": prebuilt,
-                "config": outer_sections(self.config),
-            }
-        )
+        values = candidates[candidate]
+        key = outer_key(self.digest, plan, self.config, prebuilt, candidate, values)
         stored = load_outer(folder, key)
         if stored is not None:
             return stored

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastpanel.portfolio import SharpeReport, sharpe_report
 from fastpanel.selection import Selection
 from fastpanel.simulation._config import SimulationConfig
-
-if TYPE_CHECKING:
-    from fastpanel.simulation._runner import SimulationResult
+from fastpanel.simulation._result import SimulationResult
 
 
 def pnl_report(result: SimulationResult) -> SharpeReport:
