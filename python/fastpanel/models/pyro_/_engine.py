@@ -120,8 +120,8 @@ def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
     seen = ModelBatch(X, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
     with isolated(forecast.key, forecast.X.size), torch.no_grad():
         model, guide = build(forecast.config)
-        guide(seen)
-        model(seen)
+        for part in (guide, model):
+            poutine.trace(part).get_trace(seen)  # creates the parameters
         set_parameters(guide, forecast.state.params)
         chunk = 1
         if getattr(model, "parallel_draws", False):
@@ -201,8 +201,8 @@ def _check(config: FitConfig, model: Any, guide: Any, batch: ModelBatch) -> None
         with pyro.get_param_store().scope():
             other, other_guide = build(config)
             longer = ModelBatch(*(torch.cat([a, a[:1]]) for a in (batch.X, batch.y, batch.M)))
-            other_guide(longer)
-            other(longer)
+            for part in (other_guide, other):
+                poutine.trace(part).get_trace(longer)
             grown = {name: array.shape for name, array in _parameters(other_guide).items()}
     _sites.check_fixed_shapes(shapes, grown)
 
