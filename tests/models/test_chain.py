@@ -135,9 +135,7 @@ def test_states_enumerated_in_a_scan_give_the_same_likelihood():
     p = problem(T=25, A=1, G=2)
     p.observed[:] = True
     p.y = np.random.default_rng(2).normal(size=p.y.shape)
-    spread = np.sqrt(
-        p.scales[0] ** 2 * p.loadings[0, 0] ** 2 + p.scales[1] ** 2 * p.sigma[0] ** 2
-    )
+    spread = np.sqrt(p.scales[0] ** 2 * p.loadings[0, 0] ** 2 + p.scales[1] ** 2 * p.sigma[0] ** 2)
     with jax.enable_x64(True):
         initial, transition = map(jnp.asarray, p.chain)
         shift, scale = jnp.asarray(p.shift[:, 0]), jnp.asarray(spread)
