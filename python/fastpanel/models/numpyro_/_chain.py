@@ -126,4 +126,5 @@ class MarkovFactorNormal(Distribution):  # type: ignore[misc]
         start = jnp.stack((initial, initial))
         filtered, first, steps = (jnp.asarray(part) for part in self.carry)
         rows = (jnp.arange(len(first)), filtered.astype(initial.dtype), first, steps)
-        return lax.scan(row, start, rows)[1]
+        paths: tuple[Any, Any] = lax.scan(row, start, rows)[1]
+        return paths

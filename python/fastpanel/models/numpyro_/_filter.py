@@ -26,14 +26,14 @@ def filtered(prepared: Prepared, config: FitConfig, state: FitState) -> FloatArr
     laws = []
     with jax.enable_x64(False):
         for start, stop in prepared.stretches:
-            X, y, M = (a[start:stop] for a in (prepared.X, prepared.y, prepared.missing))
-            plan, floats = _traceable(config, X)
-            rows, width = _padded(plan, len(X), X.shape[2], config)
+            own = slice(start, stop)
+            plan, floats = _traceable(config, prepared.X[own])
+            rows, width = _padded(plan, stop - start, prepared.X.shape[2], config)
             # unobserved rows before the first leave a chain in its stationary law
-            front = ((rows - len(X), 0), (0, 0))
-            X = np.pad(X, (*front, (0, 0)))
-            y = np.pad(y, front).astype(np.float32)
-            M = np.pad(M, front, constant_values=True)
+            front = ((rows - stop + start, 0), (0, 0))
+            X: FloatArray = np.pad(prepared.X[own], (*front, (0, 0)))
+            y = np.pad(prepared.y[own], front).astype(np.float32)
+            M = np.pad(prepared.missing[own], front, constant_values=True)
             forecast = Forecast(X, state, config, 1, (config.seed, 1))
             plan = plan.for_prediction()
             inputs = _drawing(plan, (rows, X.shape[1], width), forecast, floats)
