@@ -99,11 +99,9 @@ def keys(model: type[BaseModel]) -> list[Key]:
 
     Examples
     --------
-    >>> class Section(StrictModel):
-    ...     depth: int = 3
-    >>> class Whole(StrictModel):
-    ...     section: Section = Section()
-    >>> keys(Whole)
+    >>> from pydantic import create_model
+    >>> section = create_model("Section", depth=(int, 3))
+    >>> keys(create_model("Whole", section=(section, section())))
     [Key(path='section.depth', domain='integer', default=3, meaning='')]
     """
     schema = model.model_json_schema(by_alias=False)
