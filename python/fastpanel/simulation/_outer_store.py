@@ -18,14 +18,8 @@ _QUANTILES = (0.05, 0.5, 0.95)
 
 def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) -> None:
     """Write predictions, weights and PnL as CSV, then the arrays, which mark the fold finished."""
-    weeks = _weeks(result, dataset)
-    _write_csv(_predictions(result, dataset, weeks), folder / "predictions.csv")
-    weights = {asset: result.weights[:, a] for a, asset in enumerate(dataset.assets)}
-    _write_csv(weeks.with_columns(pl.DataFrame(weights)), folder / "weights.csv")
-    pnl = weeks.with_columns(
-        pnl=pl.Series(result.pnl), cumulative=pl.Series(np.cumprod(1.0 + result.pnl) - 1.0)
-    )
-    _write_csv(pnl, folder / "pnl.csv")
+    _write_csv(_predictions(result, dataset), folder / "predictions.csv")
+    save_book(result, dataset, folder)
     with atomic_path(folder / _FILE) as temporary, temporary.open("wb") as stream:
         np.savez(
             stream,
@@ -39,14 +33,28 @@ def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) ->
         )
 
 
-def load_outer(folder: Path, key: str) -> OuterResult | None:
-    """The stored result if it was computed from the same inputs, else None."""
+def save_book(result: OuterResult, dataset: Dataset, folder: Path) -> None:
+    """Write ``weights.csv`` and ``pnl.csv``."""
+    weeks = _weeks(result, dataset)
+    weights = {asset: result.weights[:, a] for a, asset in enumerate(dataset.assets)}
+    _write_csv(weeks.with_columns(pl.DataFrame(weights)), folder / "weights.csv")
+    pnl = weeks.with_columns(
+        pnl=pl.Series(result.pnl), cumulative=pl.Series(np.cumprod(1.0 + result.pnl) - 1.0)
+    )
+    _write_csv(pnl, folder / "pnl.csv")
+
+
+def load_outer(folder: Path, key: str | None) -> OuterResult | None:
+    """The stored result if it was computed from the same inputs, else None.
+
+    ``key=None`` takes what is there.
+    """
     path = folder / _FILE
     if not path.is_file():
         return None
     try:
         with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
+            if key is not None and str(stored["key"]) != key:
                 return None
             return OuterResult(
                 group=int(stored["group"]),
@@ -73,7 +81,8 @@ def _weeks(result: OuterResult, dataset: Dataset) -> pl.DataFrame:
     )
 
 
-def _predictions(result: OuterResult, dataset: Dataset, weeks: pl.DataFrame) -> pl.DataFrame:
+def _predictions(result: OuterResult, dataset: Dataset) -> pl.DataFrame:
+    weeks = _weeks(result, dataset)
     draws = dataset.to_returns(result.samples)
     truth = dataset.to_returns(dataset.y[result.rows])
     quantiles = np.quantile(draws, _QUANTILES, axis=0)
