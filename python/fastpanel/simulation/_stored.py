@@ -14,8 +14,7 @@ from fastpanel.simulation._dataset import load_dataset
 from fastpanel.simulation._ledger import Ledger, UnitRecord
 from fastpanel.simulation._manifest import FILE as MANIFEST
 from fastpanel.simulation._open import PANEL
-from fastpanel.simulation._outer import OuterResult
-from fastpanel.simulation._outer_store import load_outer
+from fastpanel.simulation._outer_store import read_outer
 from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._structure import CVStructure
 
@@ -85,7 +84,7 @@ def load_run(folder: str | Path) -> StoredRun:
         candidates=read_json(root / "cv" / "candidates.json"),
         records={group: _records(root / "inner" / f"outer_{group}") for group in groups},
         picks={group: str(chosen["candidate"]) for group, chosen in best.items()},
-        outer=tuple(_outer(root / "outer" / f"outer_{group}") for group in groups),
+        outer=tuple(read_outer(root / "outer" / f"outer_{group}") for group in groups),
         summary=read_json(summary) if summary.is_file() else {},
     )
     return StoredRun(config, result, _prebuilt(root))
@@ -96,13 +95,6 @@ def _records(folder: Path) -> dict[str, list[UnitRecord]]:
     for record in Ledger(folder).newest():
         records.setdefault(record.candidate, []).append(record)
     return records
-
-
-def _outer(folder: Path) -> OuterResult:
-    stored = load_outer(folder, None)
-    if stored is None:
-        raise ArtifactError(f"no outer result in {folder}: the run is not finished")
-    return stored
 
 
 def _prebuilt(root: Path) -> Mapping[str, Any] | None:
