@@ -70,7 +70,6 @@ def load_run(folder: str | Path) -> StoredRun:
         config = load_config(manifest["config"])
     except ConfigError as error:
         raise ArtifactError(f"{root / MANIFEST}: another version wrote it: {error}") from None
-    config.import_extensions()
     structure = CVStructure.from_dict(read_json(root / "cv" / "cv_structure.json"))
     groups = [plan.group for plan in structure.outer]
     best = {
