@@ -15,7 +15,7 @@ from fastpanel.models._config import FitConfig
 from fastpanel.models._contract import ModelBatch
 from fastpanel.models._prepare import Prepared
 from fastpanel.models._state import FitState
-from fastpanel.models.numpyro_._engine import Forecast, _drawing, _padded, _traceable
+from fastpanel.models.numpyro_._engine import Forecast, _device, _drawing, _padded, _traceable
 from fastpanel.models.numpyro_._plan import Plan
 from fastpanel.models.numpyro_._program import Drawing
 from fastpanel.typing import FloatArray
@@ -24,7 +24,7 @@ from fastpanel.typing import FloatArray
 def filtered(prepared: Prepared, config: FitConfig, state: FitState) -> FloatArray:
     """Law of the state after each stretch, averaged over the posterior, ``[n, G]``."""
     laws = []
-    with jax.enable_x64(False):
+    with jax.enable_x64(False), jax.default_device(_device(config)):
         for start, stop in prepared.stretches:
             own = slice(start, stop)
             plan, floats = _traceable(config, prepared.X[own])

@@ -18,8 +18,10 @@ from fastpanel.typing import FloatArray
 
 def filtered(prepared: Prepared, config: FitConfig, state: FitState) -> FloatArray:
     """Law of the state after each stretch, averaged over the posterior, ``[n, G]``."""
-    whole, laws = _engine.batch_of(prepared), []
-    with _engine.isolated((config.seed, 1), prepared.X.size), torch.no_grad():
+    laws: list[FloatArray] = []
+    device = _engine.device_of(config)
+    with _engine.isolated((config.seed, 1), prepared.X.size, device), torch.no_grad():
+        whole = _engine.batch_of(prepared)
         model, guide = _engine.build(config)
         for part in (guide, model):
             poutine.trace(part).get_trace(whole)  # creates the parameters
@@ -30,5 +32,5 @@ def filtered(prepared: Prepared, config: FitConfig, state: FitState) -> FloatArr
             latent = poutine.trace(plate(guide)).get_trace(batch)
             replayed = poutine.replay(plate(model), latent)
             law = poutine.trace(replayed).get_trace(batch).nodes["obs"]["fn"].filtered(batch.y)
-            laws.append(law.reshape(CARRY_DRAWS, -1).double().mean(0).numpy())
+            laws.append(law.reshape(CARRY_DRAWS, -1).double().mean(0).cpu().numpy())
     return np.stack(laws)
