@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from fastpanel.errors import ModelError
 from fastpanel.progress import Reporter, reporter
 from fastpanel.selection import Selection
 from fastpanel.simulation import _manifest
+from fastpanel.simulation._board import Listener, aggregate_score
 from fastpanel.simulation._candidate import check_space, fit_config
 from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
@@ -26,7 +28,7 @@ from fastpanel.simulation._dataset import (
     save_dataset,
 )
 from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
-from fastpanel.simulation._inner import InnerObjective, aggregate_score
+from fastpanel.simulation._inner import InnerObjective
 from fastpanel.simulation._keys import outer_key
 from fastpanel.simulation._ledger import UnitRecord
 from fastpanel.simulation._lock import run_lock
@@ -42,6 +44,7 @@ from fastpanel.simulation._postprocess import select_for_fold, select_globally
 from fastpanel.simulation._prebuild import run_prebuild
 from fastpanel.simulation._report import write_run_report
 from fastpanel.simulation._result import SimulationResult
+from fastpanel.simulation._search import Found, PlanStudy, open_study, search, unscored
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
 from fastpanel.simulation._work import InnerWork
@@ -145,6 +148,7 @@ class _Run:
         self.digest = dataset.digest
         self.last = self._last_stage()
         self.hooks = hooks
+        self.sampled = config.tuning.optuna.sampler != "plan"
 
     def go(self) -> SimulationResult:
         done = SimulationResult(self.folder, self.dataset)
@@ -157,16 +161,35 @@ class _Run:
         done = replace(done, structure=structure, candidates=candidates)
         if self.last == "cv":
             return done
-        engine = self._engine()
+        with closing(self._engine()) as engine:
+            return self._folds(done, structure, engine)
+
+    def _folds(
+        self, done: SimulationResult, structure: CVStructure, engine: Engine
+    ) -> SimulationResult:
+        candidates = done.candidates
         hooks = self.hooks or mode_hooks(self.config)
         prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
+        found = None
+        if self.sampled:
+            found = self._search(structure.outer[0], prebuilt, engine)
+            candidates = found.candidates
+            write_json(self.folder / "cv" / "candidates.json", candidates)
+            done = replace(done, candidates=candidates)
         records: dict[int, dict[str, list[UnitRecord]]] = {}
         picks: dict[int, str] = {}
         selections: dict[int, Selection] = {}
         outer: list[OuterResult] = []
         for plan in structure.outer:
-            fold = self.folder / "inner" / f"outer_{plan.group}"
-            records[plan.group] = self._inner(plan, fold, prebuilt, engine).evaluate_all(candidates)
+            fold = self._inner_folder(plan)
+            if found is None:
+                listeners = self._listeners(plan, candidates)
+                objective = self._inner(plan, prebuilt, engine, listeners)
+                records[plan.group] = objective.evaluate_all(candidates)
+            elif plan is structure.outer[0]:
+                records[plan.group] = found.records
+            else:
+                records[plan.group] = self._judge(found, plan, structure, prebuilt, engine)
             picks[plan.group] = self._pick(plan, records[plan.group], candidates, fold, selections)
             self._write_best(fold, picks[plan.group], candidates, prebuilt)
             if self.last != "inner":
@@ -199,8 +222,44 @@ class _Run:
             check_portable(self.hooks, self.config.tuning.engine)
         return engine
 
+    def _inner_folder(self, plan: OuterPlan) -> Path:
+        return self.folder / "inner" / f"outer_{plan.group}"
+
+    def _listeners(
+        self, plan: OuterPlan, candidates: dict[str, dict[str, Any]]
+    ) -> tuple[Listener, ...]:
+        if self.config.tuning.engine != "optuna":
+            return ()
+        return (PlanStudy(open_study(self.config, plan, self.folder), self.config, candidates),)
+
+    def _search(
+        self, first: OuterPlan, prebuilt: Mapping[str, Any] | None, engine: Engine
+    ) -> Found:
+        """Candidates of a sampler, found on the earliest fold: nothing later can steer them."""
+        study = open_study(self.config, first, self.folder, fresh=True)
+        return search(self._inner(first, prebuilt, engine), study, self.config, len(first.inner))
+
+    def _judge(
+        self,
+        found: Found,
+        plan: OuterPlan,
+        structure: CVStructure,
+        prebuilt: Mapping[str, Any] | None,
+        engine: Engine,
+    ) -> dict[str, list[UnitRecord]]:
+        """Score on a later fold what the search has left."""
+        kept = {name: v for name, v in found.candidates.items() if name not in found.pruned}
+        scored = self._inner(plan, prebuilt, engine, self._listeners(plan, kept)).evaluate_all(kept)
+        reason = f"pruned on outer fold {structure.outer[0].group}"
+        scored |= unscored(found.pruned, len(plan.inner), reason)
+        return {name: scored[name] for name in found.candidates}
+
     def _inner(
-        self, plan: OuterPlan, folder: Path, prebuilt: Mapping[str, Any] | None, engine: Engine
+        self,
+        plan: OuterPlan,
+        prebuilt: Mapping[str, Any] | None,
+        engine: Engine,
+        listeners: Sequence[Listener] = (),
     ) -> InnerObjective:
         work = InnerWork(
             self.config,
@@ -212,25 +271,28 @@ class _Run:
         )
         return InnerObjective(
             work,
-            folder,
+            self._inner_folder(plan),
             digest=self.digest,
             n_assets=self.dataset.X.shape[1],
             engine=engine,
             reporter=self.say,
+            listeners=listeners,
         )
 
     def _plan(self) -> tuple[CVStructure, dict[str, dict[str, Any]]]:
         tuning = self.config.tuning
         structure = build_structure(len(self.dataset.times), self.config)
-        candidates = sample_candidates(tuning.space, tuning.num_samples, tuning.seed)
-        check_space(self.config, candidates)
+        candidates: dict[str, dict[str, Any]] = {}
         write_structure(structure, self.dataset.times, self.folder / "cv")
-        write_json(self.folder / "cv" / "candidates.json", candidates)
-        folds = len(structure.outer)
+        if not self.sampled:
+            candidates = sample_candidates(tuning.space, tuning.num_samples, tuning.seed)
+            check_space(self.config, candidates)
+            write_json(self.folder / "cv" / "candidates.json", candidates)
+        folds, count = len(structure.outer), len(candidates) or tuning.num_samples
         splits = sum(len(plan.inner) for plan in structure.outer)
         self.say.say(
-            f"Plan: {folds} outer folds, {splits} inner splits, {len(candidates)} candidates = "
-            f"{splits * len(candidates)} fits"
+            f"Plan: {folds} outer folds, {splits} inner splits, {count} candidates = "
+            f"{splits * count} fits"
         )
         self.manifest.stage("cv", outer_folds=folds, inner_splits=splits)
         return structure, candidates
