@@ -54,6 +54,7 @@ lint: build ## formatting, types, layers, Rust lints
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 
 docs: build ## the documentation as HTML in docs/_build
+	$(BIN)/python docs/tables.py
 	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
 	@echo docs/_build/index.html
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numba
 import numpy as np
 import polars as pl
@@ -121,17 +119,6 @@ def test_catalog_names_and_repr():
     assert repr(catalog()) == "Catalog(45 columns in 7 groups)"
     assert len(set(catalog().names)) == 45
     assert catalog().to_frame().columns[:4] == ["group", "key", "name", "horizon"]
-
-
-def test_the_docs_list_every_column():
-    text = (Path(__file__).resolve().parents[2] / "docs" / "features.md").read_text()
-    for column in catalog():
-        formula = column.formula.replace("|", "\\|")
-        line = (
-            f"| `{column.name}` | `{column.key}` | {column.frequency} | {column.lookback} "
-            f"| {column.unit} | `{formula}` |"
-        )
-        assert line in text
 
 
 def trailing_range(high, low):

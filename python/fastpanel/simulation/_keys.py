@@ -14,6 +14,7 @@ from fastpanel._files import sha256
 from fastpanel._version import __version__
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._structure import OuterPlan
+from fastpanel.typing import FloatArray
 
 _INNER = ("preprocessing", "model", "training", "scoring", "predictive")
 _OUTER = (*_INNER, "cv", "allocation", "cost", "outer")
@@ -49,8 +50,9 @@ def outer_key(
     prebuilt: Mapping[str, Any] | None,
     candidate: str,
     values: Mapping[str, Any],
+    held: FloatArray | None,
 ) -> str:
-    """What the outer result of a fold depends on."""
+    """What the outer result of a fold depends on; ``held`` are the weights it starts from."""
     return content_key(
         {
             "data": digest,
@@ -58,6 +60,7 @@ def outer_key(
             "fold": plan.fold.to_dict(),
             "candidate": candidate,
             "values": values,
+            "held": None if held is None else held.tolist(),
             "prebuilt": prebuilt,
             "config": _sections(config, _OUTER),
         }

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpanel import portfolio
 from fastpanel.preprocess import PreprocessState
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
@@ -51,6 +52,17 @@ def training_rows(plan: OuterPlan, row: int, config: SimulationConfig) -> IntArr
     return np.concatenate([plan.fold.train, since]).astype(np.int64)
 
 
+def earning_row(row: int, config: SimulationConfig) -> int:
+    """Row of y whose return the weights decided after week ``row`` earn.
+
+    ``y[row]`` is the return of the bar in which they are traded. Same-bar
+    execution takes the return of the week that the decision has seen.
+    """
+    if config.allocation.execution == "same_bar":
+        return row - config.data.dataset_params.target_shift
+    return row
+
+
 def fit_fold_preprocessing(
     dataset: Dataset, plan: OuterPlan, config: SimulationConfig
 ) -> PreprocessState:
@@ -74,6 +86,7 @@ def evaluate_outer_walk_forward(
     *,
     prebuilt: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
+    held: FloatArray | None = None,
 ) -> OuterResult:
     """Forecast, allocate and account week by week over one test group.
 
@@ -90,6 +103,9 @@ def evaluate_outer_walk_forward(
         The candidate chosen for this fold on earlier data.
     prebuilt : mapping, optional
     reporter : Reporter, optional
+    held : float64 [A], optional
+        Weights before the first week, of the group before if it touches this
+        one; None = cash.
 
     Returns
     -------
@@ -110,7 +126,7 @@ def evaluate_outer_walk_forward(
     shape = (config.predictive.num_samples, len(rows), len(dataset.assets))
     samples, weights, pnl = np.empty(shape), np.zeros(shape[1:]), np.empty(len(rows))
     state: State = None
-    w_prev: FloatArray | None = None
+    book = portfolio.Book(config.cost, rule=hooks.compute_pnl, held=held)
     with (reporter or SilentReporter()).task(f"fold {plan.group}: weeks", len(rows)) as task:
         for i, row in enumerate(rows):
             train, scaler = known[i], scalers[i]
@@ -126,9 +142,8 @@ def evaluate_outer_walk_forward(
             samples[:, i] = _present_only(pred, dataset, int(row))
             returns = dataset.to_returns(samples[:, i])
             weights[i] = hooks.allocate({"samples": returns}, config.allocation)
-            realised = dataset.to_returns(dataset.y[row])
-            pnl[i] = hooks.compute_pnl(weights[i], realised, w_prev, config.cost)
-            w_prev = weights[i]
+            earned = dataset.to_returns(dataset.y[earning_row(int(row), config)])
+            pnl[i] = book.hold(weights[i], earned)
             task.advance()
     return OuterResult(plan.group, candidate, rows, samples, weights, pnl)
 

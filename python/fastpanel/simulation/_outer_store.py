@@ -7,17 +7,20 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from fastpanel._files import atomic_path
+from fastpanel._files import atomic_path, read_json, sha256, write_json
 from fastpanel.errors import ArtifactError
+from fastpanel.progress import Reporter
 from fastpanel.simulation._dataset import Dataset
 from fastpanel.simulation._outer import OuterResult
 
-_FILE = "result.npz"
+_ARRAYS = "result.npz"
+_FILES = ("predictions.csv", "weights.csv", "pnl.csv", _ARRAYS)
+_RECORD = "finished.json"
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
 def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) -> None:
-    """Write predictions, weights and PnL as CSV, then the arrays, which mark the fold finished."""
+    """Write predictions, weights and PnL as CSV and arrays, then what marks the fold finished."""
     weeks = _weeks(result, dataset)
     _write_csv(_predictions(result, dataset, weeks), folder / "predictions.csv")
     weights = {asset: result.weights[:, a] for a, asset in enumerate(dataset.assets)}
@@ -26,10 +29,9 @@ def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) ->
         pnl=pl.Series(result.pnl), cumulative=pl.Series(np.cumprod(1.0 + result.pnl) - 1.0)
     )
     _write_csv(pnl, folder / "pnl.csv")
-    with atomic_path(folder / _FILE) as temporary, temporary.open("wb") as stream:
+    with atomic_path(folder / _ARRAYS) as temporary, temporary.open("wb") as stream:
         np.savez(
             stream,
-            key=np.array(key),
             group=result.group,
             candidate=np.array(result.candidate),
             rows=result.rows,
@@ -37,29 +39,39 @@ def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) ->
             weights=result.weights,
             pnl=result.pnl,
         )
+    digests = {name: sha256(folder / name) for name in _FILES}
+    write_json(folder / _RECORD, {"key": key, "sha256": digests})
 
 
-def load_outer(folder: Path, key: str) -> OuterResult | None:
-    """The stored result if it was computed from the same inputs, else None."""
-    path = folder / _FILE
-    if not path.is_file():
+def load_outer(folder: Path, key: str, say: Reporter) -> OuterResult | None:
+    """The stored result if it was computed from the same inputs and is intact, else None.
+
+    A file that is missing or was altered since is named.
+    """
+    if not (folder / _RECORD).is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            return OuterResult(
-                group=int(stored["group"]),
-                candidate=str(stored["candidate"]),
-                rows=stored["rows"],
-                samples=stored["samples"],
-                weights=stored["weights"],
-                pnl=stored["pnl"],
-            )
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ArtifactError(
-            f"damaged outer result {path}: {error}; delete it to recompute"
-        ) from None
+        record = read_json(folder / _RECORD)
+        known, digests = record["key"], record["sha256"]
+    except (ArtifactError, KeyError, TypeError):
+        say.say(f"Damaged file {folder / _RECORD}: the fold is computed again")
+        return None
+    if known != key:
+        return None
+    for name in _FILES:
+        path = folder / name
+        if not path.is_file() or sha256(path) != digests.get(name):
+            say.say(f"Damaged file {path}: the fold is computed again")
+            return None
+    with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
+        return OuterResult(
+            group=int(stored["group"]),
+            candidate=str(stored["candidate"]),
+            rows=stored["rows"],
+            samples=stored["samples"],
+            weights=stored["weights"],
+            pnl=stored["pnl"],
+        )
 
 
 def _weeks(result: OuterResult, dataset: Dataset) -> pl.DataFrame:

@@ -81,13 +81,19 @@ def _warnings(result: SimulationResult, config: SimulationConfig) -> tuple[str, 
             "Stub mode: draws from the training targets stand in for a model; the numbers show "
             "that the run works, and nothing else."
         )
+    if config.allocation.execution == "same_bar":
+        out.append(
+            "Same-bar execution (allocation.execution: same_bar): weights earn the same bar that "
+            "they were decided on. Nobody can trade like this; the profit below is no result."
+        )
     beaten_by = [
         row["forecaster"]
         for row in result.summary["scores"]
         if row["es_gain"] < -2 * row["es_gain_se"]
     ]
     if beaten_by:
-        out.append(f"Worse than {' and '.join(beaten_by)} by more than two standard errors.")
+        names = " and ".join(name.replace("_", " ") for name in beaten_by)
+        out.append(f"Worse than {names} by more than two standard errors.")
     failed = sum(
         unit.error is not None
         for units in result.records.values()

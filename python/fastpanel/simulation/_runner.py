@@ -49,6 +49,7 @@ from fastpanel.simulation._structure import CVStructure, OuterPlan, build_struct
 from fastpanel.simulation._summary import summarise
 from fastpanel.simulation._work import InnerWork
 from fastpanel.tuning import Engine, make_engine, sample_candidates
+from fastpanel.typing import FloatArray
 
 
 def run(
@@ -193,7 +194,10 @@ class _Run:
             picks[plan.group] = self._pick(plan, records[plan.group], candidates, fold, selections)
             self._write_best(fold, picks[plan.group], candidates, prebuilt)
             if self.last != "inner":
-                outer.append(self._outer(plan, picks[plan.group], candidates, hooks, prebuilt))
+                held = _held_before(plan, outer)
+                outer.append(
+                    self._outer(plan, picks[plan.group], candidates, hooks, prebuilt, held)
+                )
         self.manifest.stage("inner", picks={str(k): v for k, v in picks.items()})
         done = replace(
             done, records=records, picks=picks, selections=selections, outer=tuple(outer)
@@ -347,11 +351,12 @@ class _Run:
         candidates: Mapping[str, Mapping[str, Any]],
         hooks: Hooks,
         prebuilt: Mapping[str, Any] | None,
+        held: FloatArray | None,
     ) -> OuterResult:
         folder = self.folder / "outer" / f"outer_{plan.group}"
         values = candidates[candidate]
-        key = outer_key(self.digest, plan, self.config, prebuilt, candidate, values)
-        stored = load_outer(folder, key)
+        key = outer_key(self.digest, plan, self.config, prebuilt, candidate, values, held)
+        stored = load_outer(folder, key, self.say)
         if stored is not None:
             return stored
         frozen = fit_fold_preprocessing(self.dataset, plan, self.config)
@@ -365,6 +370,7 @@ class _Run:
             hooks,
             prebuilt=prebuilt,
             reporter=self.say,
+            held=held,
         )
         save_outer(result, self.dataset, folder, key)
         return result
@@ -388,3 +394,11 @@ class _Run:
         self.manifest.stage("results", report=report.name)
         self.say.say(f"Report: {report}")
         return done
+
+
+def _held_before(plan: OuterPlan, earlier: Sequence[OuterResult]) -> FloatArray | None:
+    """Last weights of the group before, if this one begins where it ended."""
+    if not earlier or int(earlier[-1].rows[-1]) + 1 != plan.start:
+        return None
+    held: FloatArray = earlier[-1].weights[-1]
+    return held
