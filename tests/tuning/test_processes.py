@@ -119,4 +119,6 @@ def test_workers_end_when_their_parent_is_killed(tmp_path):
 def test_optuna_makes_processes_for_several_workers():
     config = load_config({"tuning": {"engine": "optuna", "optuna": {"workers": 2}}})
     assert isinstance(make_engine(config.tuning), ProcessEngine)
-    assert isinstance(make_engine(load_config({"tuning": {"engine": "optuna"}}).tuning), LocalEngine)
+    assert isinstance(
+        make_engine(load_config({"tuning": {"engine": "optuna"}}).tuning), LocalEngine
+    )
