@@ -76,6 +76,25 @@ def test_score_recomputed_from_a_payload_equals_the_recorded_one(config, panel):
     assert record.score == pytest.approx(-payload["es"].numpy().mean(), rel=1e-6)
 
 
+def test_unknown_names_are_found_before_any_work(config, panel, tmp_path):
+    config["flags"] = {"simulation_mode": "full"}
+    config["scoring"]["spec"]["metric_name"] = "energy_scare"
+    config["model"] = {
+        "model_name": "factor_model_v0",
+        "guide_name": "no_guide",
+        "prebuild": {"enabled": True, "name": "no_hook"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        run(config, panel)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "config: 4 unknown names"
+    keys = ("scoring.spec.metric_name", "model.prebuild.name", "model.model_name")
+    for key in (*keys, "model.guide_name"):
+        assert sum(f"{key}: Unknown registry key" in line for line in lines) == 1
+    assert "'energy_score'" in lines[1] and "'neg_mse'" in lines[1]
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "present", "absent"),
     [

@@ -19,12 +19,15 @@ from fastpanel.models._registries import (
     default_guide_registry,
     default_model_registry,
     default_prebuild_registry,
+    guide_registry,
     metric_registry,
+    model_registry,
     register_complexity,
     register_guide,
     register_metric,
     register_model,
     register_prebuild,
+    resolve_backend,
     run_prebuild,
 )
 from fastpanel.models._state import FitState
@@ -52,7 +55,9 @@ __all__ = [
     "fit",
     "fit_many",
     "group_windows",
+    "guide_registry",
     "metric_registry",
+    "model_registry",
     "predict",
     "predict_many",
     "register_complexity",
@@ -60,6 +65,7 @@ __all__ = [
     "register_metric",
     "register_model",
     "register_prebuild",
+    "resolve_backend",
     "run_prebuild",
     "segments",
 ]

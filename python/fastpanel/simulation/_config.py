@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fastpanel import models
 from fastpanel.config import StrictModel, parse
@@ -155,6 +156,16 @@ class SimulationConfig(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
+    def _extensions_first(cls, values: Any) -> Any:
+        """Import what registers names before the names are checked."""
+        if isinstance(values, Mapping):
+            for name in values.get("extensions") or ():
+                with suppress(ImportError):  # the field itself says so
+                    import_module(str(name))
+        return values
+
+    @model_validator(mode="before")
+    @classmethod
     def _mode_at_top_level(cls, values: Any) -> Any:
         """Accept ``simulation_mode`` and ``stop_after`` at the top level too."""
         if not isinstance(values, Mapping):
@@ -176,19 +187,15 @@ class SimulationConfig(StrictModel):
             )
         return self
 
-    def import_extensions(self) -> None:
-        """Import the modules of ``extensions``, so that their decorators run.
-
-        Raises
-        ------
-        ConfigError
-            A module cannot be imported.
-        """
-        for name in self.extensions:
+    @field_validator("extensions")
+    @classmethod
+    def _importable(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
             try:
-                importlib.import_module(name)
+                import_module(name)
             except ImportError as error:
-                raise ConfigError(f"extensions: cannot import '{name}': {error}") from error
+                raise ValueError(f"cannot import '{name}': {error}") from error
+        return names
 
 
 def load_config(source: str | Path | Mapping[str, Any] | SimulationConfig) -> SimulationConfig:

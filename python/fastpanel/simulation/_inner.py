@@ -51,7 +51,7 @@ class InnerObjective:
         self._engine = engine or make_engine(work.config.tuning)
         self._say = reporter or SilentReporter()
         self._limit = _batch_limit(work.config, work.plan, n_assets)
-        self.key = inner_key(digest, work.plan, work.config, work.prebuilt)
+        self.key = inner_key(digest, work.plan, work.config, work.prebuilt, work.hooks)
         self.ledger = Ledger(folder)
 
     def __call__(self, candidate: str, values: Mapping[str, Any]) -> float:

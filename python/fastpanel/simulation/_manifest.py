@@ -16,8 +16,9 @@ from typing import Any
 from fastpanel._files import read_json, write_json
 from fastpanel._runtime import show_versions
 from fastpanel.errors import ConfigError
+from fastpanel.simulation._code import code_version
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._keys import code_version, content_key
+from fastpanel.simulation._keys import content_key
 
 FILE = "run_manifest.json"
 _FREE_TO_CHANGE = (
