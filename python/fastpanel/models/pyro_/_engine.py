@@ -18,6 +18,7 @@ from fastpanel.errors import ModelError
 from fastpanel.models import _sites
 from fastpanel.models._config import FitConfig, SVIConfig
 from fastpanel.models._contract import ModelBatch
+from fastpanel.models._device import index_of, wanted_device, warn_absent
 from fastpanel.models._prepare import Prepared
 from fastpanel.models._registries import (
     build_guide,
@@ -75,7 +76,8 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
 
 def _fit(work: Work) -> Trained:
     svi = work.config.training.svi
-    with _isolated((work.config.seed,), work.prepared.X.size):
+    device = _device(work.config)
+    with _isolated((work.config.seed,), work.prepared.X.size, device):
         model, guide = _build(work.config)
         schedule = _schedule(work.prepared, getattr(model, "independent_rows", False))
         _check(work.config, model, guide, _batch(work.prepared))
@@ -111,12 +113,13 @@ def _trainer(svi: SVIConfig, model: Any, guide: Any) -> SVITrainer:
 
 
 def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
-    X = torch.as_tensor(forecast.X, dtype=torch.get_default_dtype())
-    shape = X.shape[:2]
-    unseen = ModelBatch(X)
-    # automatic guides read the model's latent sites from a batch with targets
-    seen = ModelBatch(X, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
-    with _isolated(forecast.key, forecast.X.size), torch.no_grad():
+    device = _device(forecast.config)
+    with _isolated(forecast.key, forecast.X.size, device), torch.no_grad():
+        X = torch.as_tensor(forecast.X, dtype=torch.get_default_dtype())
+        shape = X.shape[:2]
+        unseen = ModelBatch(X)
+        # automatic guides read the model's latent sites from a batch with targets
+        seen = ModelBatch(X, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
         model, guide = _build(forecast.config)
         guide(seen)
         model(seen)
@@ -128,9 +131,9 @@ def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
         for start in range(0, forecast.num_samples, chunk):
             draws = min(chunk, forecast.num_samples - start)
             value, mean = _draw(model, guide, seen, unseen, draws)
-            samples.append(value.reshape(draws, *shape).double().numpy())
+            samples.append(value.reshape(draws, *shape).double().cpu().numpy())
             total += mean.reshape(draws, *shape).double().sum(0)
-    return np.concatenate(samples), total.numpy() / forecast.num_samples
+    return np.concatenate(samples), total.cpu().numpy() / forecast.num_samples
 
 
 def _draw(
@@ -225,7 +228,7 @@ def _neutral(guide: Any) -> Callable[[str], str]:
 def _parameters(guide: Any) -> dict[str, FloatArray]:
     rename = _neutral(guide)
     return {
-        rename(name): value.detach().double().numpy().copy()
+        rename(name): value.detach().double().cpu().numpy().copy()
         for name, value in pyro.get_param_store().items()
     }
 
@@ -243,21 +246,39 @@ def _set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None
             store._params[name].copy_(transform.inv(value))
 
 
+def _device(config: FitConfig) -> torch.device:
+    wanted = wanted_device(config.use_gpu)
+    if wanted == "cpu":
+        return torch.device("cpu")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index_of(wanted) >= found:
+        warn_absent(wanted, "torch", found)
+        return torch.device("cpu")
+    return torch.device("cuda", index_of(wanted))
+
+
 @contextmanager
-def _isolated(key: tuple[int, ...], size: int) -> Iterator[None]:
-    """Give a fresh parameter store, random stream and thread count; put all back afterwards."""
+def _isolated(key: tuple[int, ...], size: int, device: torch.device) -> Iterator[None]:
+    """Give a fresh parameter store, random stream, thread count and default device.
+
+    All are put back afterwards.
+    """
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
     with (
         pyro.get_param_store().scope(),
-        torch.random.fork_rng(devices=[]),
+        torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]),
         pyro.validation_enabled(False),
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Encountered NaN", UserWarning)
-        torch.manual_seed(seed)
+        # the generators of other CUDA devices stay as they are
+        torch.random.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         threads = torch.get_num_threads()
         try:
             torch.set_num_threads(threads if size > _WORTH_THREADS else 1)
-            yield
+            with device:
+                yield
         finally:
             torch.set_num_threads(threads)
