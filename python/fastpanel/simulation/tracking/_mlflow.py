@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from fastpanel._extras import require
 from fastpanel.errors import ArtifactError
@@ -36,6 +38,16 @@ def _named(uri: str) -> Iterator[None]:
         raise ArtifactError(f"MLflow at {uri}: {type(error).__name__}: {reason}") from error
 
 
+def _knock(uri: str) -> None:
+    """Fail at once where no server answers; MLflow itself would try again for minutes."""
+    address = urlsplit(uri)
+    if address.hostname is None:
+        return
+    usual = {"http": 80, "https": 443}.get(address.scheme, 5432)
+    with socket.create_connection((address.hostname, address.port or usual), timeout=10):
+        pass
+
+
 class MlflowSink:
     """One MLflow run per fact, found again by its tags.
 
@@ -50,6 +62,7 @@ class MlflowSink:
         self._runs: dict[str, str] = {}
         self._digests: dict[str, str] = {}
         with _named(self.uri):
+            _knock(self.uri)
             self._entities = require("mlflow.entities", "tracking.mlflow.uri")
             self._client = require_mlflow().MlflowClient(tracking_uri=self.uri)
             self._experiment = self._open_experiment(spec)
