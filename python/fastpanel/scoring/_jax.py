@@ -53,7 +53,7 @@ class _Jax:
 
     def spread(self, x: Any, w: Any) -> Any:
         # One row at a time; a backward pass computes its gaps again instead of keeping them.
-        @jax.checkpoint
+        @jax.checkpoint  # type: ignore[untyped-decorator]
         def of_row(i: Any) -> Any:
             return w[:, i] * jnp.sum(w * self.norm(x - x[:, i, None, :]), axis=-1)
 
