@@ -97,12 +97,12 @@ class _Probe:
 
     def inner(self) -> Iterator[Leak]:
         """Every inner forecast, with everything absurd that is not known at the fold's start."""
-        wanted = self.run.result.candidates
+        records = self.run.result.records[self.plan.group]
+        wanted = {name: v for name, v in self.run.result.candidates.items() if name in records}
         limit = batch_limit(self.config, self.plan, self.dataset.X.shape[1])
-        batches = plan_batches(wanted, len(self.plan.inner), limit, "audit")
+        batches = plan_batches(wanted, range(len(self.plan.inner)), limit, "audit")
         other = self._after(self.plan.start)
         folder = self.run.folder / "inner" / f"outer_{self.plan.group}"
-        records = self.run.result.records[self.plan.group]
         for batch in batches:
             new = self._payloads(batch, other)
             old: dict[Unit, Payload] = {}

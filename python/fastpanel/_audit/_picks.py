@@ -7,7 +7,7 @@ import numpy as np
 from fastpanel import scoring
 from fastpanel._audit._verdict import Check, Leak
 from fastpanel._files import sha256
-from fastpanel.simulation._inner import aggregate_score
+from fastpanel.simulation._board import aggregate_score
 from fastpanel.simulation._payload import load_payload
 from fastpanel.simulation._postprocess import compute_selection
 from fastpanel.simulation._stored import StoredRun
@@ -54,7 +54,7 @@ def _notes(run: StoredRun) -> list[str]:
 
 def _choose(run: StoredRun, plan: OuterPlan) -> str:
     records = run.result.records[plan.group]
-    candidates = run.result.candidates
+    candidates = {name: v for name, v in run.result.candidates.items() if name in records}
     if not run.config.model_selection.enable:
         scores = {
             name: aggregate_score([unit.score for unit in records[name]], run.config)

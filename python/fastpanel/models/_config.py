@@ -90,12 +90,16 @@ class FitConfig(StrictModel):
     ask for; the NumPyro back end then pads to few sizes up to it, so that few
     programs are compiled. Padding is masked: it shifts the random
     stream, not the law of the result.
+
+    ``use_gpu`` lets the fit run on a CUDA device; ``TORCH_DEVICE`` in the
+    environment names which. Without one it runs on the CPU, with a warning.
     """
 
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(default=0, ge=0, lt=2**63)
     pad_to: tuple[int, int] | None = None
+    use_gpu: bool = False
 
 
 def parse_config(config: Mapping[str, Any]) -> FitConfig:

@@ -25,7 +25,7 @@ FitConfig = dict[str, Any]
 def fit_config(
     config: SimulationConfig, values: Mapping[str, Any], prebuilt: Mapping[str, Any] | None = None
 ) -> FitConfig:
-    """Sections ``model`` and ``training`` of a candidate, as plain containers.
+    """Sections ``model`` and ``training`` of a candidate, and ``use_gpu``, as plain containers.
 
     Precedence: base configuration, then ``prebuilt`` (``params`` and
     ``guide_params`` of the prebuild hook), then the candidate's ``values``;
@@ -49,6 +49,7 @@ def fit_config(
         "training": parse(TrainingConfig, sections["training"], source="candidate").model_dump(
             mode="json"
         ),
+        "use_gpu": config.flags.use_gpu,
     }
 
 

@@ -53,11 +53,11 @@ class FactorNormal(TorchDistribution):  # type: ignore[misc]
 
     def _noise(self, sample_shape: Any) -> Any:
         shape = sample_shape + self.loc.shape
-        noise = self.sigma * torch.randn(shape, dtype=self.loc.dtype)
+        noise = self.sigma * torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         if self.loadings is None:
             return noise
         shape = (*shape[:-1], 1, self.loadings.shape[-1])
-        factors = torch.randn(shape, dtype=self.loc.dtype)
+        factors = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         return noise + (factors * self.loadings).sum(-1)
 
     def _parts(self, value: Any) -> tuple[Any, Any, Any]:
@@ -86,7 +86,7 @@ class FactorStudentT(FactorNormal):
         *,
         validate_args: bool | None = None,
     ) -> None:
-        self.df = torch.as_tensor(df, dtype=loc.dtype)
+        self.df = torch.as_tensor(df, dtype=loc.dtype, device=loc.device)
         super().__init__(loc, loadings, sigma, observed, validate_args=validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Any:
@@ -100,8 +100,8 @@ class FactorStudentT(FactorNormal):
         """Log density of the observed entries, ``[T]``."""
         count, log_det, distance = self._parts(value)
         # lgamma only at the A + 1 possible counts, not at every row
-        possible = torch.arange(self.event_shape[0] + 1, dtype=self.loc.dtype)
+        possible = torch.arange(self.event_shape[0] + 1, dtype=self.df.dtype, device=self.df.device)
         table = torch.lgamma(0.5 * (self.df + possible)) - torch.lgamma(0.5 * self.df)
         table = table - 0.5 * possible * torch.log(self.df * math.pi)
         tail = 0.5 * (self.df + count) * torch.log1p(distance / self.df)
-        return table[torch.as_tensor(count).long()] - 0.5 * log_det - tail
+        return table[torch.as_tensor(count, device=table.device).long()] - 0.5 * log_det - tail
