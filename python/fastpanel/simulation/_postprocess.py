@@ -69,8 +69,9 @@ def compute_selection(
     """The choice of one fold from the payloads in ``folder``; writes nothing."""
     ids = list(candidates)
     band = config.model_selection.es_band
+    sizes = candidate_sizes(candidates, config, shape)
     common: dict[str, Any] = {
-        "complexity": candidate_sizes(candidates, config, shape),
+        "complexity": sizes if np.isfinite(sizes).all() else None,  # all comparable, or none
         "c": band.c,
         "min_keep": band.min_keep,
         "max_keep": band.max_keep,
