@@ -41,7 +41,8 @@ class Facts:
         self._week = self._week_of(clean.day_numbers(clean.times))
         self.iso_weeks = _iso(self._week)
         known = pl.Series(self._week * 7 - _THURSDAY).cast(pl.Date)
-        table = with_calendar(bars.filter(pl.col("asset").is_in(clean.assets)), clean.time_zone)
+        own = bars.filter(pl.col("asset").is_in(clean.assets))
+        table, _ = with_calendar(own, clean.time_zone, clean.calendar)
         self._bars = table.filter(pl.col("monday").is_in(known.implode()))
 
     @staticmethod
