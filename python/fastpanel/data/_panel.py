@@ -253,7 +253,8 @@ class Panel:
         """``skfolio.containers.AssetPanel`` with one 2-D field per feature.
 
         Masked values are NaN; a pair whose features are all missing is not
-        active. Targets become the field ``target``. The arrays are copies.
+        active, and its target, in the field ``target``, NaN, as skfolio wants
+        it. The arrays are copies.
         """
         return _skfolio.to_skfolio(self)
 

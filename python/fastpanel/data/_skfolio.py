@@ -19,6 +19,7 @@ TARGET = "target"
 def to_skfolio(panel: Panel) -> Any:
     """One 2-D field per feature, and one for the targets; see ``Panel.to_skfolio``."""
     containers = require("skfolio.containers", "Panel.to_skfolio")
+    active = ~panel.mask.all(axis=2)
     fields: dict[str, FloatArray] = {}
     for position, name in enumerate(panel.features):
         hidden = panel.mask[:, :, position]
@@ -26,12 +27,12 @@ def to_skfolio(panel: Panel) -> Any:
     if panel.targets is not None:
         if TARGET in fields:
             raise DataError(f"a feature is named '{TARGET}', as the targets would be; rename it")
-        fields[TARGET] = np.array(panel.targets)
+        fields[TARGET] = np.where(active, panel.targets, np.nan)
     return containers.AssetPanel(
         fields=fields,
         observations=panel.times.copy(),
         asset_names=np.array(panel.assets),
-        active_mask=~panel.mask.all(axis=2),
+        active_mask=active,
     )
 
 
@@ -48,7 +49,7 @@ def parts_of(source: Any, target: str | None) -> dict[str, Any]:
             raise DataError(f"field '{name}' is categorical; encode or drop it")
         values = np.asarray(source[name], np.float64)
         if field.is_3d:
-            names += [f"{name}__{label}" for label in field.labels]
+            names += [f"{name}__{label}" for label in field.third_axis_labels]
             columns += list(np.moveaxis(values, 2, 0))
         elif name == target:
             targets = np.where(source.active_mask, values, np.nan)
