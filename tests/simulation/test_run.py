@@ -76,6 +76,25 @@ def test_score_recomputed_from_a_payload_equals_the_recorded_one(config, panel):
     assert record.score == pytest.approx(-payload["es"].numpy().mean(), rel=1e-6)
 
 
+def test_unknown_names_are_found_before_any_work(config, panel, tmp_path):
+    config["flags"] = {"simulation_mode": "full"}
+    config["scoring"]["spec"]["metric_name"] = "energy_scare"
+    config["model"] = {
+        "model_name": "factor_model_v0",
+        "guide_name": "no_guide",
+        "prebuild": {"enabled": True, "name": "no_hook"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        run(config, panel)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "config: 4 unknown names"
+    keys = ("scoring.spec.metric_name", "model.prebuild.name", "model.model_name")
+    for key in (*keys, "model.guide_name"):
+        assert sum(f"{key}: Unknown registry key" in line for line in lines) == 1
+    assert "'energy_score'" in lines[1] and "'neg_mse'" in lines[1]
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "present", "absent"),
     [
@@ -139,6 +158,17 @@ def test_damaged_payload_is_computed_again(config, panel):
     path = folder / "inner" / "outer_3" / "candidates" / "candidate_1_split_0.pt"
     path.write_bytes(path.read_bytes()[:-7] + b"damaged")
     run(config, panel)
+    assert files(folder) == whole
+
+
+@pytest.mark.parametrize("name", ["result.npz", "weights.csv", "finished.json"])
+def test_damaged_outer_result_is_named_and_computed_again(config, panel, name, capsys):
+    folder = run(config, panel).folder
+    whole = files(folder)
+    path = folder / "outer" / "outer_3" / name
+    path.write_bytes(path.read_bytes()[:-7] + b"damaged")
+    fp.simulation.run(config, panel=panel, progress=fp.progress.PlainReporter(sys.stdout))
+    assert f"Damaged file {path}: the fold is computed again" in capsys.readouterr().out
     assert files(folder) == whole
 
 

@@ -1,5 +1,9 @@
 """The nested-CV simulation: outer walk-forward, inner CPCV, selection, diagnostics."""
 
+from fastpanel.simulation._backtest import BacktestResult as BacktestResult
+from fastpanel.simulation._backtest import ReplaySettings as ReplaySettings
+from fastpanel.simulation._backtest import backtest as backtest
+from fastpanel.simulation._backtest import read_settings as read_settings
 from fastpanel.simulation._baselines import climatology as climatology
 from fastpanel.simulation._baselines import ewma_volatility as ewma_volatility
 from fastpanel.simulation._config import SimulationConfig as SimulationConfig
@@ -16,18 +20,22 @@ from fastpanel.simulation._structure import OuterPlan as OuterPlan
 from fastpanel.simulation._structure import build_structure as build_structure
 
 __all__ = [
+    "BacktestResult",
     "CVStructure",
     "Dataset",
     "Hooks",
     "OuterPlan",
     "OuterResult",
+    "ReplaySettings",
     "SimulationConfig",
     "SimulationResult",
+    "backtest",
     "build_structure",
     "climatology",
     "evaluate_outer_walk_forward",
     "ewma_volatility",
     "load_config",
     "make_inner_objective",
+    "read_settings",
     "run",
 ]

@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import fastpanel
-from fastpanel._files import sha256
-from fastpanel._version import __version__
+from fastpanel.simulation._code import code_version, user_code
 from fastpanel.simulation._config import SimulationConfig
+from fastpanel.simulation._hooks import Hooks
 from fastpanel.simulation._structure import OuterPlan
 from fastpanel.typing import FloatArray
 
@@ -27,13 +24,17 @@ def content_key(parts: Mapping[str, Any]) -> str:
 
 
 def inner_key(
-    digest: str, plan: OuterPlan, config: SimulationConfig, prebuilt: Mapping[str, Any] | None
+    digest: str,
+    plan: OuterPlan,
+    config: SimulationConfig,
+    prebuilt: Mapping[str, Any] | None,
+    hooks: Hooks | None,
 ) -> str:
     """What scores on the inner splits of a fold depend on, candidates and batches aside."""
     return content_key(
         {
             "data": digest,
-            "code": code_version(),
+            "code": [code_version(), user_code(config, hooks, outer=False)],
             "group": plan.group,
             "splits": [split.to_dict() for split in plan.inner],
             "seed": config.cv.seed,
@@ -48,6 +49,7 @@ def outer_key(
     plan: OuterPlan,
     config: SimulationConfig,
     prebuilt: Mapping[str, Any] | None,
+    hooks: Hooks | None,
     candidate: str,
     values: Mapping[str, Any],
     held: FloatArray | None,
@@ -56,7 +58,7 @@ def outer_key(
     return content_key(
         {
             "data": digest,
-            "code": code_version(),
+            "code": [code_version(), user_code(config, hooks, outer=True)],
             "fold": plan.fold.to_dict(),
             "candidate": candidate,
             "values": values,
@@ -65,22 +67,6 @@ def outer_key(
             "config": _sections(config, _OUTER),
         }
     )
-
-
-@lru_cache(maxsize=1)
-def code_version() -> dict[str, str]:
-    """Version of the package, and a digest of its installed sources and compiled core.
-
-    Examples
-    --------
-    >>> sorted(code_version())
-    ['sources', 'version']
-    """
-    root = Path(fastpanel.__file__).parent
-    digest = hashlib.sha256()
-    for path in sorted([*root.rglob("*.py"), *root.glob("_core*.so"), *root.glob("_core*.pyd")]):
-        digest.update(f"{path.relative_to(root).as_posix()} {sha256(path)}\n".encode())
-    return {"version": __version__, "sources": digest.hexdigest()}
 
 
 def _sections(config: SimulationConfig, names: tuple[str, ...]) -> dict[str, Any]:

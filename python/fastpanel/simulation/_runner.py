@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from fastpanel.errors import ModelError
 from fastpanel.progress import Reporter, reporter
 from fastpanel.selection import Selection
 from fastpanel.simulation import _manifest
-from fastpanel.simulation._candidate import check_space, fit_config
+from fastpanel.simulation._board import Listener, aggregate_score
+from fastpanel.simulation._candidate import check_names, fit_config
 from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
 from fastpanel.simulation._dataset import (
@@ -26,7 +28,7 @@ from fastpanel.simulation._dataset import (
     save_dataset,
 )
 from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
-from fastpanel.simulation._inner import InnerObjective, aggregate_score
+from fastpanel.simulation._inner import InnerObjective
 from fastpanel.simulation._keys import outer_key
 from fastpanel.simulation._ledger import UnitRecord
 from fastpanel.simulation._lock import run_lock
@@ -44,8 +46,9 @@ from fastpanel.simulation._report import write_run_report
 from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
+from fastpanel.simulation._tuners import make_tuner
 from fastpanel.simulation._work import InnerWork
-from fastpanel.tuning import Engine, make_engine, sample_candidates
+from fastpanel.tuning import Engine, make_engine
 from fastpanel.typing import FloatArray
 
 
@@ -99,7 +102,8 @@ def run(
     are not computed again. The same seed gives the same results.
     """
     settings = load_config(config)
-    settings.import_extensions()
+    full = settings.flags.simulation_mode == "full"
+    check_names(settings, fits_models=full and hooks is None)
     say = reporter(progress)
     params = settings.data.dataset_params
     given = None if panel is None else dataset_from_panel(panel, params)
@@ -142,10 +146,15 @@ class _Run:
         manifest: Manifest,
     ) -> None:
         self.config, self.dataset, self.folder = config, dataset, folder
-        self.say, self.manifest = say, manifest
+        self.hooks, self.say, self.manifest = hooks, say, manifest
         self.digest = dataset.digest
         self.last = self._last_stage()
-        self.hooks = hooks
+        self.tuner = make_tuner(config, folder)
+        self.prebuilt: Mapping[str, Any] | None = None
+
+    @property
+    def candidates(self) -> dict[str, dict[str, Any]]:
+        return self.tuner.candidates
 
     def go(self) -> SimulationResult:
         done = SimulationResult(self.folder, self.dataset)
@@ -154,37 +163,56 @@ class _Run:
         self.manifest.stage("inputs", data_hash=self.digest, shape=[t, a, f])
         if self.last == "inputs":
             return done
-        structure, candidates = self._plan()
-        done = replace(done, structure=structure, candidates=candidates)
+        with self.manifest.clock("cv"):
+            structure = self._plan()
+        done = replace(done, structure=structure, candidates=self.candidates)
         if self.last == "cv":
             return done
-        engine = self._engine()
-        hooks = self.hooks or mode_hooks(self.config)
-        prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
+        with closing(self._engine()) as engine:
+            return self._folds(done, structure, engine)
+
+    def _folds(
+        self, done: SimulationResult, structure: CVStructure, engine: Engine
+    ) -> SimulationResult:
+        self.prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
+
+        def objective(plan: OuterPlan, listeners: Sequence[Listener]) -> InnerObjective:
+            return self._objective(plan, engine, listeners)
+
         records: dict[int, dict[str, list[UnitRecord]]] = {}
         picks: dict[int, str] = {}
         selections: dict[int, Selection] = {}
         outer: list[OuterResult] = []
         for plan in structure.outer:
-            fold = self.folder / "inner" / f"outer_{plan.group}"
-            records[plan.group] = self._inner(plan, fold, prebuilt, engine).evaluate_all(candidates)
-            picks[plan.group] = self._pick(plan, records[plan.group], candidates, fold, selections)
-            self._write_best(fold, picks[plan.group], candidates, prebuilt)
+            with self.manifest.clock("inner"):
+                fold = self._inner_folder(plan)
+                records[plan.group] = self.tuner.records(plan, objective)
+                self._write_candidates()
+                pick = self._pick(plan, records[plan.group], fold, selections)
+                picks[plan.group] = pick
+                self._write_best(fold, pick)
             if self.last != "inner":
-                held = _held_before(plan, outer)
-                outer.append(
-                    self._outer(plan, picks[plan.group], candidates, hooks, prebuilt, held)
-                )
+                with self.manifest.clock("outer"):
+                    outer.append(self._outer(plan, pick, _held_before(plan, outer)))
         self.manifest.stage("inner", picks={str(k): v for k, v in picks.items()})
         done = replace(
-            done, records=records, picks=picks, selections=selections, outer=tuple(outer)
+            done,
+            candidates=self.candidates,
+            records=records,
+            picks=picks,
+            selections=selections,
+            outer=tuple(outer),
         )
         if self.last == "inner":
             return done
         self.manifest.stage("outer", weeks=int(sum(len(result.rows) for result in outer)))
         if self.last == "outer":
             return done
-        return self._results(done, prebuilt)
+        with self.manifest.clock("results"):
+            done = self._results(done)
+        self.manifest.stage("results", report=None if done.report is None else done.report.name)
+        self.say.say(f"Report: {done.report}")
+        return done
 
     def _last_stage(self) -> str:
         flags = self.config.flags
@@ -203,47 +231,54 @@ class _Run:
             check_portable(self.hooks, self.config.tuning.engine)
         return engine
 
-    def _inner(
-        self, plan: OuterPlan, folder: Path, prebuilt: Mapping[str, Any] | None, engine: Engine
+    def _plan(self) -> CVStructure:
+        tuning = self.config.tuning
+        structure = build_structure(len(self.dataset.times), self.config)
+        write_structure(structure, self.dataset.times, self.folder / "cv")
+        self._write_candidates()
+        folds, count = len(structure.outer), len(self.candidates) or tuning.num_samples
+        splits = sum(len(plan.inner) for plan in structure.outer)
+        self.say.say(
+            f"Plan: {folds} outer folds, {splits} inner splits, {count} candidates = "
+            f"{splits * count} fits"
+        )
+        self.manifest.stage("cv", outer_folds=folds, inner_splits=splits)
+        return structure
+
+    def _write_candidates(self) -> None:
+        """Once they are known: a sampler's after the earliest fold."""
+        path = self.folder / "cv" / "candidates.json"
+        if self.candidates:
+            write_json(path, self.candidates)
+
+    def _inner_folder(self, plan: OuterPlan) -> Path:
+        return self.folder / "inner" / f"outer_{plan.group}"
+
+    def _objective(
+        self, plan: OuterPlan, engine: Engine, listeners: Sequence[Listener]
     ) -> InnerObjective:
         work = InnerWork(
             self.config,
             plan,
-            prebuilt,
+            self.prebuilt,
             panel=(self.folder / PANEL).absolute(),
             hooks=self.hooks,
             dataset=self.dataset,
         )
         return InnerObjective(
             work,
-            folder,
+            self._inner_folder(plan),
             digest=self.digest,
             n_assets=self.dataset.X.shape[1],
             engine=engine,
             reporter=self.say,
+            listeners=listeners,
         )
-
-    def _plan(self) -> tuple[CVStructure, dict[str, dict[str, Any]]]:
-        tuning = self.config.tuning
-        structure = build_structure(len(self.dataset.times), self.config)
-        candidates = sample_candidates(tuning.space, tuning.num_samples, tuning.seed)
-        check_space(self.config, candidates)
-        write_structure(structure, self.dataset.times, self.folder / "cv")
-        write_json(self.folder / "cv" / "candidates.json", candidates)
-        folds = len(structure.outer)
-        splits = sum(len(plan.inner) for plan in structure.outer)
-        self.say.say(
-            f"Plan: {folds} outer folds, {splits} inner splits, {len(candidates)} candidates = "
-            f"{splits * len(candidates)} fits"
-        )
-        self.manifest.stage("cv", outer_folds=folds, inner_splits=splits)
-        return structure, candidates
 
     def _pick(
         self,
         plan: OuterPlan,
         records: Mapping[str, list[UnitRecord]],
-        candidates: Mapping[str, Mapping[str, Any]],
         fold: Path,
         selections: dict[int, Selection],
     ) -> str:
@@ -259,42 +294,31 @@ class _Run:
             )
         if not self.config.model_selection.enable:
             return max(scores, key=lambda c: scores[c] if np.isfinite(scores[c]) else -np.inf)
-        shape = self.dataset.X.shape[1:]
+        _, n_assets, n_features = self.dataset.X.shape
         selection = select_for_fold(
-            records, candidates, plan, fold, self.config, (shape[0], shape[1])
+            records, self.candidates, plan, fold, self.config, (n_assets, n_features)
         )
         selections[plan.group] = selection
-        return list(candidates)[selection.pick]
+        return list(self.candidates)[selection.pick]
 
-    def _write_best(
-        self,
-        folder: Path,
-        candidate: str,
-        candidates: Mapping[str, Mapping[str, Any]],
-        prebuilt: Mapping[str, Any] | None,
-    ) -> None:
+    def _write_best(self, folder: Path, candidate: str) -> None:
+        values = self.candidates[candidate]
         write_json(
             folder / "best_config.json",
             {
                 "candidate": candidate,
-                "values": candidates[candidate],
-                **fit_config(self.config, candidates[candidate], prebuilt),
+                "values": values,
+                **fit_config(self.config, values, self.prebuilt),
             },
         )
 
-    def _outer(
-        self,
-        plan: OuterPlan,
-        candidate: str,
-        candidates: Mapping[str, Mapping[str, Any]],
-        hooks: Hooks,
-        prebuilt: Mapping[str, Any] | None,
-        held: FloatArray | None,
-    ) -> OuterResult:
+    def _outer(self, plan: OuterPlan, candidate: str, held: FloatArray | None) -> OuterResult:
         folder = self.folder / "outer" / f"outer_{plan.group}"
-        values = candidates[candidate]
-        key = outer_key(self.digest, plan, self.config, prebuilt, candidate, values, held)
-        stored = load_outer(folder, key)
+        values = self.candidates[candidate]
+        key = outer_key(
+            self.digest, plan, self.config, self.prebuilt, self.hooks, candidate, values, held
+        )
+        stored = load_outer(folder, key, self.say)
         if stored is not None:
             return stored
         frozen = fit_fold_preprocessing(self.dataset, plan, self.config)
@@ -303,34 +327,29 @@ class _Run:
             self.dataset,
             plan,
             candidate,
-            candidates[candidate],
+            values,
             self.config,
-            hooks,
-            prebuilt=prebuilt,
+            self.hooks or mode_hooks(self.config),
+            prebuilt=self.prebuilt,
             reporter=self.say,
             held=held,
         )
         save_outer(result, self.dataset, folder, key)
         return result
 
-    def _results(
-        self, done: SimulationResult, prebuilt: Mapping[str, Any] | None
-    ) -> SimulationResult:
+    def _results(self, done: SimulationResult) -> SimulationResult:
         assert done.structure is not None
         scores = score_outer(self.dataset, done.structure.outer, done.outer, self.config)
         overall = None
         if done.selections:
             overall = select_globally(list(done.selections.values()), self.config)
-            best = list(done.candidates)[overall.pick]
             write_json(self.folder / "outer" / "metrics.json", overall.metrics())
             write_json(self.folder / "outer" / "selection.json", overall.to_dict())
-            self._write_best(self.folder / "outer", best, done.candidates, prebuilt)
+            self._write_best(self.folder / "outer", list(done.candidates)[overall.pick])
         summary = summarise(done, score_table(scores), overall, self.config)
         write_json(self.folder / "cv" / "summary.json", summary)
         done = replace(done, scores=scores, summary=summary)
-        report = write_run_report(done, overall, self.config)
-        self.manifest.stage("results", report=report.name)
-        self.say.say(f"Report: {report}")
+        write_run_report(done, overall, self.config)
         return done
 
 

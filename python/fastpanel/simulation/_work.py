@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from importlib import import_module
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ class InnerWork:
 
     def open(self, shared: Dataset) -> Callable[[Batch], list[UnitResult]]:
         """Make ready to run batches on ``shared``."""
-        self.config.import_extensions()
+        for name in self.config.extensions:  # a worker has not read the configuration file
+            import_module(name)
         return _Session(self, shared, self.hooks or mode_hooks(self.config)).run
 
     def __getstate__(self) -> dict[str, Any]:
@@ -111,6 +113,7 @@ class _Session:
         place = (self._plan.group, int(unit.candidate), unit.split)
         config["seed"] = unit_seed(self._config.cv.seed, *place)
         config["train_index"] = split.rows
+        config["predict_index"] = split.test_rows
         config["pad_to"] = largest_fit(self._dataset, self._config)
         return FitJob(X=split.Z_train, y=split.y_train, config=config, init_state=None)
 
