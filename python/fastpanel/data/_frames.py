@@ -37,7 +37,7 @@ def _from_pandas(frame: Any) -> pl.DataFrame:
 
     named = any(name is not None for name in frame.index.names)
     flat = frame.reset_index() if named else frame
-    columns: dict[str, pl.Series] = {}
+    columns: dict[str, Any] = {}
     for name, column in flat.items():
         try:
             if getattr(column.dtype, "tz", None) is None:
