@@ -27,12 +27,14 @@ _FREE_TO_CHANGE = (
     "flags.stop_after",
     "flags.simulation_mode",
     "flags.use_gpu",
+    "outer.metrics",
     "tuning.engine",
     "tuning.resources",
     "tuning.ray",
 )
 """Keys that a rerun in the same folder may change: the stored panel is used again, and the rest
-decides how far, where and with which pictures a run goes. Results of another mode have other keys.
+decides how far and where a run goes and what is drawn and summarised. Results of another mode have
+other keys.
 """
 
 

@@ -37,8 +37,9 @@ def select_for_fold(
     """
     ids = list(candidates)
     band = config.model_selection.es_band
+    sizes = candidate_sizes(candidates, config, shape)
     common: dict[str, Any] = {
-        "complexity": candidate_sizes(candidates, config, shape),
+        "complexity": sizes if np.isfinite(sizes).all() else None,  # all comparable, or none
         "c": band.c,
         "min_keep": band.min_keep,
         "max_keep": band.max_keep,

@@ -21,16 +21,12 @@ from fastpanel.simulation._board import Listener, aggregate_score
 from fastpanel.simulation._candidate import check_names, fit_config
 from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
-from fastpanel.simulation._dataset import (
-    Dataset,
-    build_dataset,
-    dataset_from_panel,
-    save_dataset,
-)
+from fastpanel.simulation._dataset import Dataset, dataset_from_panel, save_dataset
 from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
 from fastpanel.simulation._inner import InnerObjective
 from fastpanel.simulation._keys import outer_key
 from fastpanel.simulation._ledger import UnitRecord
+from fastpanel.simulation._loaders import FEATURE_STORE_PANEL, load_named
 from fastpanel.simulation._lock import run_lock
 from fastpanel.simulation._manifest import Manifest
 from fastpanel.simulation._open import PANEL, claim, run_folder, stored_dataset, sweep
@@ -57,6 +53,7 @@ def run(
     *,
     hooks: Hooks | None = None,
     panel: Panel | None = None,
+    loader: str = FEATURE_STORE_PANEL,
     progress: bool | Reporter = True,
 ) -> SimulationResult:
     """Run the nested-CV simulation.
@@ -73,7 +70,9 @@ def run(
         Replaces fitting, prediction, scoring, allocation or accounting.
     panel : Panel, optional
         Use this panel; ``targets[t]`` is the return realised after row ``t``.
-        Default: built as ``data.dataset_params`` says.
+        Default: loaded as ``data.dataset_params`` says.
+    loader : str
+        A loader registered with :func:`register_dataset`.
     progress : bool or Reporter
         Bars on a terminal, plain lines elsewhere; ``False`` is silent.
 
@@ -108,7 +107,7 @@ def run(
     params = settings.data.dataset_params
     given = None if panel is None else dataset_from_panel(panel, params)
     if given is None and settings.data.simulation_output_path is None:
-        given = build_dataset(params)
+        given = load_named(loader, params)
     folder = run_folder(settings, given)
     claim(folder)
     with run_lock(folder):
@@ -119,7 +118,7 @@ def run(
         manifest.write()
         try:
             if dataset is None:
-                dataset = given or build_dataset(params)
+                dataset = given or load_named(loader, params)
                 save_dataset(dataset, folder / PANEL)
             result = _Run(settings, dataset, folder, hooks, say, manifest).go()
         except KeyboardInterrupt:
@@ -340,6 +339,7 @@ class _Run:
     def _results(self, done: SimulationResult) -> SimulationResult:
         assert done.structure is not None
         scores = score_outer(self.dataset, done.structure.outer, done.outer, self.config)
+        done = replace(done, scores=scores)
         overall = None
         if done.selections:
             overall = select_globally(list(done.selections.values()), self.config)
@@ -348,7 +348,7 @@ class _Run:
             self._write_best(self.folder / "outer", list(done.candidates)[overall.pick])
         summary = summarise(done, score_table(scores), overall, self.config)
         write_json(self.folder / "cv" / "summary.json", summary)
-        done = replace(done, scores=scores, summary=summary)
+        done = replace(done, summary=summary)
         write_run_report(done, overall, self.config)
         return done
 
