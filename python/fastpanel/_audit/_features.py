@@ -209,7 +209,22 @@ class _CutBars:
         self.whole = clean_bars(self.bars)
 
     def __call__(self, label: np.datetime64, perturb: bool) -> CleanBars:
-        return clean_bars((_absurd if perturb else _without)(self.bars, label))
+        part = clean_bars((_absurd if perturb else _without)(self.bars, label))
+        return _with_assets(part, self.whole.assets)
+
+
+def _with_assets(part: CleanBars, assets: tuple[str, ...]) -> CleanBars:
+    """Cleaned bars with a place for every asset, also for those that list after the cut.
+
+    Sums over all assets are then taken in the same order, to the last bit.
+    """
+    if part.assets == assets:
+        return part
+    known = part.returns
+    values = np.full((len(known.times), len(assets)), np.nan)
+    values[:, [assets.index(name) for name in known.assets]] = known.values
+    returns = WeeklyReturns(values, known.times, assets, known.kind, known.basis)
+    return CleanBars(part.weekly, part.daily, returns, part.meta)
 
 
 def _later(label: np.datetime64) -> pl.Expr:
