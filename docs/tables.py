@@ -1,17 +1,24 @@
-"""Write the tables of features into the pages, from the catalogue: ``python docs/tables.py``.
+"""Write what is generated into pages and files: ``python docs/tables.py``.
 
-A table stands between ``<!-- name: begin -->`` and ``<!-- name: end -->``; a test compares it with
-what this file makes.
+The tables of features come from the catalogue; the tables of configuration keys, the JSON schema
+and the full example come from the models. A table stands between ``<!-- name: begin -->`` and
+``<!-- name: end -->``; a test compares it with what this file makes.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from fastpanel.config import Key, keys
 from fastpanel.features import FeatureColumn, catalog
 from fastpanel.preprocess._kinds import kinds_of
+from fastpanel.simulation import SimulationConfig
 
 DOCS = Path(__file__).resolve().parent
 _SCALING = {
@@ -72,9 +79,96 @@ def normalisation() -> str:
     return _table(["group", "feature", "formula", "scaling", "notes"], rows)
 
 
+def configuration() -> str:
+    """One table per section: key, values, default, meaning."""
+    sections: dict[str, list[Key]] = {}
+    for key in keys(SimulationConfig):
+        sections.setdefault(key.path.partition(".")[0].removesuffix("[]"), []).append(key)
+    head = ["key", "values", "default", "meaning"]
+    return "\n\n".join(
+        f"### {name}\n\n{_table(head, (_key_cells(key) for key in own))}"
+        for name, own in sections.items()
+    )
+
+
+def schema() -> str:
+    """JSON schema of the simulation's configuration."""
+    return json.dumps(SimulationConfig.model_json_schema(), indent=1) + "\n"
+
+
+_EXAMPLE: dict[str, Any] = {
+    "data.simulation_output_path": "full_example",
+    "data.dataset_params.bars": "simulated",
+    "data.dataset_params.simulated": {"n_assets": 6, "years": 6, "seed": 7},
+    "data.dataset_params.groups": ["momentum", "volatility"],
+    "training.svi.num_steps": 300,
+    "training.svi.learning_rate": 0.02,
+    "tuning.num_samples": 4,
+    "tuning.space": [
+        {"path": "model.params.num_factors", "type": "categorical", "values": [1, 3]},
+        {
+            "path": "model.params.coefficients.scale",
+            "type": "float",
+            "bounds": [0.003, 0.3],
+            "transform": "log",
+        },
+    ],
+    "scoring.spec.metric_name": "energy_score",
+    "model_selection.enable": True,
+    "diagnostics.fan_charts.enable": True,
+    "outer.test_groups": "last",
+}
+
+
+def example() -> str:
+    """A configuration with every key; defaults where the example needs nothing else."""
+    lines = [
+        "# Every key of a simulation, with its meaning. The values are the defaults, except for",
+        *(f"#   {path}" for path in _EXAMPLE),
+    ]
+    opened: list[str] = []
+    for key in keys(SimulationConfig):
+        if "[]" in key.path:
+            continue
+        *parents, name = key.path.split(".")
+        for depth, parent in enumerate(parents):
+            if opened[: depth + 1] != parents[: depth + 1]:
+                opened = parents[: depth + 1]
+                lines.append(f"{'  ' * depth}{parent}:")
+        value = _EXAMPLE.get(key.path, key.default)
+        indent = "  " * len(parents)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            lines.append(f"{indent}{name}:  # {key.meaning}")
+            lines += [f"{indent}  - {_inline(item)}" for item in value]
+        else:
+            lines.append(f"{indent}{name}: {_inline(value)}  # {key.meaning}")
+        opened = parents
+    return "\n".join(lines) + "\n"
+
+
+def _inline(value: Any) -> str:
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, sort_keys=False)
+    return text.removesuffix("\n").removesuffix("\n...")
+
+
+def _key_cells(key: Key) -> list[str]:
+    domain = key.domain.replace("|", "\\|")
+    meaning = key.meaning.replace("``", "`").replace("|", "\\|").replace("<", "&lt;")
+    if key.path.endswith(("[].path", "[].type")):
+        return [f"`{key.path}`", domain, "required", meaning]
+    return [f"`{key.path}`", domain, f"`{_inline(key.default)}`", meaning]
+
+
+FILES: dict[str, Callable[[], str]] = {
+    "docs/simulation.schema.json": schema,
+    "examples/weekly_nested_cv/config/simulation.yml": example,
+}
+
+
 TABLES: dict[str, tuple[str, Callable[[], str]]] = {
     "features": ("features.md", features),
     "normalisation": ("preprocessing.md", normalisation),
+    "configuration": ("configuration.md", configuration),
 }
 
 
@@ -102,3 +196,5 @@ if __name__ == "__main__":
     for table in TABLES:
         path, content = page_with(table)
         path.write_text(content, encoding="utf-8")
+    for file, make_file in FILES.items():
+        (DOCS.parent / file).write_text(make_file(), encoding="utf-8")

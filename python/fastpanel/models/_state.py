@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import numpy as np
 
 from fastpanel import _extras, _files
 from fastpanel.errors import ArtifactError, ModelError
+from fastpanel.models._report import FitReport
 from fastpanel.typing import FloatArray
 
 _FORMAT = "fastpanel.models.FitState"
-_VERSION = 1
+_VERSION = 2
+_MAPPINGS = ("params", "carry")
 _ARRAYS = ("center", "scale", "losses")
 
 
@@ -46,6 +48,13 @@ class FitState:
         ``train_index``, else relative to ``X_train``.
     seed
         Seed of the fit.
+    carry
+        For a model with a hidden chain: ``ends [n]``, the last position of each
+        contiguous stretch of training rows, and ``filtered [n, G]``, the law of
+        the chain's state there given that stretch, averaged over the posterior.
+        Else empty.
+    report
+        Diagnostics of the fit.
     """
 
     backend: str
@@ -60,9 +69,12 @@ class FitState:
     n_features: int
     rows: tuple[int, int]
     seed: int
+    carry: Mapping[str, FloatArray] = field(default_factory=dict)
+    report: FitReport | None = None
 
     def __post_init__(self) -> None:
-        for array in (self.center, self.scale, self.losses, *self.params.values()):
+        mappings = (*self.params.values(), *self.carry.values())
+        for array in (self.center, self.scale, self.losses, *mappings):
             array.setflags(write=False)
 
     def require(self, model_name: str, guide_name: str, n_assets: int, n_features: int) -> None:
@@ -82,13 +94,18 @@ class FitState:
         weights and of itself, so a changed or foreign file is refused.
         """
         weights = _weights_path(Path(path))
-        tensors = {f"params.{name}": np.asarray(a, order="C") for name, a in self.params.items()}
+        tensors = {
+            f"{kind}.{name}": np.asarray(array, order="C")
+            for kind in _MAPPINGS
+            for name, array in getattr(self, kind).items()
+        }
         tensors |= {name: np.asarray(getattr(self, name), order="C") for name in _ARRAYS}
         numpy_io = _extras.require("safetensors.numpy", "storing a fitted model")
         content = numpy_io.save(tensors)
         meta: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}
         meta |= {f.name: getattr(self, f.name) for f in fields(self) if f.name in _SCALARS}
         meta["rows"] = list(self.rows)
+        meta["report"] = None if self.report is None else self.report.to_dict()
         meta["weights_sha256"] = hashlib.sha256(content).hexdigest()
         meta["sha256"] = _digest(meta)
         _files.write_bytes(weights, content)
@@ -118,14 +135,16 @@ class FitState:
         if meta.pop("sha256", None) != _digest(meta):
             raise ArtifactError(f"{sidecar} was changed after it was written; fit again")
         tensors = _read_weights(weights, meta["weights_sha256"])
-        params = {
-            name.removeprefix("params."): array
-            for name, array in tensors.items()
-            if name.startswith("params.")
-        }
         rest: dict[str, Any] = {name: meta[name] for name in _SCALARS}
+        for kind in _MAPPINGS:
+            rest[kind] = {
+                name.removeprefix(f"{kind}."): array
+                for name, array in tensors.items()
+                if name.startswith(f"{kind}.")
+            }
         rest |= {name: tensors[name] for name in _ARRAYS}
-        return cls(params=params, rows=tuple(meta["rows"]), **rest)
+        report = None if meta["report"] is None else FitReport.from_dict(meta["report"])
+        return cls(report=report, rows=tuple(meta["rows"]), **rest)
 
 
 _SCALARS = ("backend", "model_name", "guide_name", "n_obs", "n_assets", "n_features", "seed")

@@ -25,7 +25,7 @@ FitConfig = dict[str, Any]
 def fit_config(
     config: SimulationConfig, values: Mapping[str, Any], prebuilt: Mapping[str, Any] | None = None
 ) -> FitConfig:
-    """Sections ``model`` and ``training`` of a candidate, as plain containers.
+    """Sections ``model`` and ``training`` of a candidate, and ``use_gpu``, as plain containers.
 
     Precedence: base configuration, then ``prebuilt`` (``params`` and
     ``guide_params`` of the prebuild hook), then the candidate's ``values``;
@@ -49,6 +49,7 @@ def fit_config(
         "training": parse(TrainingConfig, sections["training"], source="candidate").model_dump(
             mode="json"
         ),
+        "use_gpu": config.flags.use_gpu,
     }
 
 
@@ -71,6 +72,8 @@ def check_names(config: SimulationConfig, *, fits_models: bool) -> None:
     lookups: list[tuple[str, Callable[[], Any]]] = [
         ("scoring.spec.metric_name", lambda: metric_registry()[config.scoring.spec.metric_name])
     ]
+    outer = metric_registry("outer")
+    lookups += [("outer.metrics", partial(outer.__getitem__, m)) for m in config.outer.metrics]
     name = section.prebuild.name
     if section.prebuild.enabled and name is not None:
         lookups.append(("model.prebuild.name", lambda: default_prebuild_registry()[name]))

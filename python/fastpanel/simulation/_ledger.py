@@ -61,6 +61,11 @@ class Ledger:
         """The record of a unit, whether or not its payload is intact."""
         return self._records.get(key)
 
+    def newest(self) -> list[UnitRecord]:
+        """The last record of every candidate and split, in that order."""
+        last = {(record.candidate, record.split): record for record in self._records.values()}
+        return [last[place] for place in sorted(last)]
+
     def intact(self, record: UnitRecord) -> bool:
         """Whether the payload of a record is there and as it was written."""
         if record.file is None:

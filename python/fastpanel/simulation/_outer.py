@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -50,6 +50,43 @@ def training_rows(plan: OuterPlan, row: int, config: SimulationConfig) -> IntArr
     """Rows whose label is known when the forecast of ``row`` is made."""
     since = np.arange(plan.start - config.cv.horizon + 1, row - config.cv.horizon + 1)
     return np.concatenate([plan.fold.train, since]).astype(np.int64)
+
+
+def decide(
+    dataset: Dataset, draws: FloatArray, config: SimulationConfig, hooks: Hooks
+) -> FloatArray:
+    """Weights ``[A]`` from one week's draws ``[S, A]`` in the unit of y."""
+    return hooks.allocate({"samples": dataset.to_returns(draws)}, config.allocation)
+
+
+def replay(
+    dataset: Dataset, results: Sequence[OuterResult], config: SimulationConfig, hooks: Hooks
+) -> tuple[OuterResult, ...]:
+    """The same forecasts under another ``allocation`` or ``cost``, all groups in one book."""
+    weights = [
+        np.stack([decide(dataset, r.samples[:, i], config, hooks) for i in range(len(r.rows))])
+        for r in results
+    ]
+    rows = np.concatenate([r.rows for r in results])
+    pnl = account_rows(dataset, rows, np.concatenate(weights), config, hooks)
+    pieces = np.split(pnl, np.cumsum([len(r.rows) for r in results])[:-1])
+    return tuple(
+        replace(r, weights=own, pnl=piece)
+        for r, own, piece in zip(results, weights, pieces, strict=True)
+    )
+
+
+def account_rows(
+    dataset: Dataset, rows: IntArray, weights: FloatArray, config: SimulationConfig, hooks: Hooks
+) -> FloatArray:
+    """PnL ``[N]`` of weights ``[N, A]`` decided after the weeks ``rows``; gaps start from cash."""
+    delay = config.data.dataset_params.target_shift
+    bars = np.full((delay + len(dataset.y), weights.shape[1]), np.nan)
+    bars[delay:] = dataset.to_returns(dataset.y)  # y[t] is the return of bar t + delay
+    decided = portfolio.Decisions(rows, weights)
+    same_bar = config.allocation.execution == "same_bar"
+    positions = decided.at_same_bar() if same_bar else decided.at_next_bar(delay)
+    return portfolio.account(positions, bars, config.cost, rule=hooks.compute_pnl)
 
 
 def earning_row(row: int, config: SimulationConfig) -> int:
@@ -137,11 +174,10 @@ def evaluate_outer_walk_forward(
                 state = hooks.fit_model(Z, dataset.y[train], week, start)
             now = slice(int(row), int(row) + 1)
             Z_now = scaler.transform(dataset.X[now], dataset.mask[now])
-            week = {**base, "seed": _week_seed(config, plan, i, 1)}
+            week = {**base, "seed": _week_seed(config, plan, i, 1), "predict_index": [int(row)]}
             pred = hooks.predict(Z_now, state, week, config.predictive.num_samples)
             samples[:, i] = _present_only(pred, dataset, int(row))
-            returns = dataset.to_returns(samples[:, i])
-            weights[i] = hooks.allocate({"samples": returns}, config.allocation)
+            weights[i] = decide(dataset, samples[:, i], config, hooks)
             earned = dataset.to_returns(dataset.y[earning_row(int(row), config)])
             pnl[i] = book.hold(weights[i], earned)
             task.advance()

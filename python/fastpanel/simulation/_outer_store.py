@@ -21,14 +21,8 @@ _QUANTILES = (0.05, 0.5, 0.95)
 
 def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) -> None:
     """Write predictions, weights and PnL as CSV and arrays, then what marks the fold finished."""
-    weeks = _weeks(result, dataset)
-    _write_csv(_predictions(result, dataset, weeks), folder / "predictions.csv")
-    weights = {asset: result.weights[:, a] for a, asset in enumerate(dataset.assets)}
-    _write_csv(weeks.with_columns(pl.DataFrame(weights)), folder / "weights.csv")
-    pnl = weeks.with_columns(
-        pnl=pl.Series(result.pnl), cumulative=pl.Series(np.cumprod(1.0 + result.pnl) - 1.0)
-    )
-    _write_csv(pnl, folder / "pnl.csv")
+    _write_csv(_predictions(result, dataset), folder / "predictions.csv")
+    save_book(result, dataset, folder)
     with atomic_path(folder / _ARRAYS) as temporary, temporary.open("wb") as stream:
         np.savez(
             stream,
@@ -43,6 +37,17 @@ def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) ->
     write_json(folder / _RECORD, {"key": key, "sha256": digests})
 
 
+def save_book(result: OuterResult, dataset: Dataset, folder: Path) -> None:
+    """Write ``weights.csv`` and ``pnl.csv``."""
+    weeks = _weeks(result, dataset)
+    weights = {asset: result.weights[:, a] for a, asset in enumerate(dataset.assets)}
+    _write_csv(weeks.with_columns(pl.DataFrame(weights)), folder / "weights.csv")
+    pnl = weeks.with_columns(
+        pnl=pl.Series(result.pnl), cumulative=pl.Series(np.cumprod(1.0 + result.pnl) - 1.0)
+    )
+    _write_csv(pnl, folder / "pnl.csv")
+
+
 def load_outer(folder: Path, key: str, say: Reporter) -> OuterResult | None:
     """The stored result if it was computed from the same inputs and is intact, else None.
 
@@ -50,19 +55,42 @@ def load_outer(folder: Path, key: str, say: Reporter) -> OuterResult | None:
     """
     if not (folder / _RECORD).is_file():
         return None
+    damaged, known = _damage(folder)
+    if damaged is not None:
+        say.say(f"Damaged file {damaged}: the fold is computed again")
+        return None
+    return _read(folder) if known == key else None
+
+
+def read_outer(folder: Path) -> OuterResult:
+    """The stored result, whatever it was computed from.
+
+    Raises
+    ------
+    ArtifactError
+        It is missing, or was altered since.
+    """
+    damaged, _ = _damage(folder)
+    if damaged is not None:
+        raise ArtifactError(f"missing or damaged file {damaged}: run the simulation again")
+    return _read(folder)
+
+
+def _damage(folder: Path) -> tuple[Path | None, str]:
+    """The first file that is not as it was written, and the key of the record."""
     try:
         record = read_json(folder / _RECORD)
-        known, digests = record["key"], record["sha256"]
+        known, digests = str(record["key"]), record["sha256"]
     except (ArtifactError, KeyError, TypeError):
-        say.say(f"Damaged file {folder / _RECORD}: the fold is computed again")
-        return None
-    if known != key:
-        return None
+        return folder / _RECORD, ""
     for name in _FILES:
         path = folder / name
         if not path.is_file() or sha256(path) != digests.get(name):
-            say.say(f"Damaged file {path}: the fold is computed again")
-            return None
+            return path, known
+    return None, known
+
+
+def _read(folder: Path) -> OuterResult:
     with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
         return OuterResult(
             group=int(stored["group"]),
@@ -85,7 +113,8 @@ def _weeks(result: OuterResult, dataset: Dataset) -> pl.DataFrame:
     )
 
 
-def _predictions(result: OuterResult, dataset: Dataset, weeks: pl.DataFrame) -> pl.DataFrame:
+def _predictions(result: OuterResult, dataset: Dataset) -> pl.DataFrame:
+    weeks = _weeks(result, dataset)
     draws = dataset.to_returns(result.samples)
     truth = dataset.to_returns(dataset.y[result.rows])
     quantiles = np.quantile(draws, _QUANTILES, axis=0)

@@ -10,10 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from fastpanel.models._config import FitConfig, SVIConfig
+from fastpanel.models._chain import Carry
+from fastpanel.models._config import FitConfig, SVIConfig, known_names
+from fastpanel.models._device import index_of, wanted_device, warn_absent
 from fastpanel.models._prepare import Prepared
+from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
+from fastpanel.models.numpyro_ import _nuts
 from fastpanel.models.numpyro_._check import parameter_shapes
 from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper, fit_one, predict_one
@@ -47,6 +51,7 @@ class Forecast:
     config: FitConfig
     num_samples: int
     key: tuple[int, ...]
+    carry: Carry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +61,7 @@ class Trained:
     params: dict[str, FloatArray]
     losses: FloatArray
     failed_step: int
+    report: FitReport | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +79,18 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
         jobs = [_job(position, work) for position, work in enumerate(works)]
         families: dict[Any, list[_Job]] = {}
         for job in jobs:
+            if job.plan.sampler:
+                continue
             steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
             plan = replace(job.plan, window_len=_window_len(job), losses_len=steps)
             shape = _padded_shape(plan, job.work.prepared, job.work.config)
-            families.setdefault((plan, shape), []).append(job)
-        results: dict[int, Trained] = {}
-        for (plan, shape), members in families.items():
-            for chunk in _chunks(members, shape):
-                results |= _run_chunk(plan, shape, chunk)
+            device = _device(job.work.config)
+            families.setdefault((plan, shape, device), []).append(job)
+        results = {job.position: _sampled(job) for job in jobs if job.plan.sampler}
+        for (plan, shape, device), members in families.items():
+            with jax.default_device(device):
+                for chunk in _chunks(plan, members, shape, device.platform):
+                    results |= _run_chunk(plan, shape, chunk)
     return [results[position] for position in range(len(works))]
 
 
@@ -93,23 +103,41 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
             rows, assets, features = forecast.X.shape
             rows, width = _padded(plan, rows, features, forecast.config)
             draws = min(_pow2(forecast.num_samples, least=8), _MAX_DRAWS)
-            family = (plan.for_prediction(), (rows, assets, width), draws)
+            shape = (rows, assets, width)
+            family = (plan.for_prediction(), shape, draws, _device(forecast.config))
             families.setdefault(family, []).append((position, forecast, floats))
         results: dict[int, tuple[FloatArray, FloatArray]] = {}
-        for (plan, shape, draws), members in families.items():
-            size = max(1, _max_bytes() // (4 * 4 * draws * shape[0] * shape[1]))
-            size = min(size, _max_packs(), _max_jobs())
-            for start in range(0, len(members), size):
-                chunk = members[start : start + size]
-                results |= _predict_chunk(plan, shape, draws, chunk)
+        for (plan, shape, draws, device), members in families.items():
+            platform = device.platform
+            size = max(1, _max_bytes(platform) // (4 * 4 * draws * shape[0] * shape[1]))
+            size = min(size, _max_packs(platform), _max_jobs(platform))
+            with jax.default_device(device):
+                for start in range(0, len(members), size):
+                    chunk = members[start : start + size]
+                    results |= _predict_chunk(plan, shape, draws, chunk)
     return [results[position] for position in range(len(forecasts))]
+
+
+def _device(config: FitConfig) -> Any:
+    wanted = wanted_device(config.use_gpu)
+    if wanted != "cpu":
+        try:
+            found = jax.devices("cuda")
+        except RuntimeError:
+            found = []
+        if index_of(wanted) < len(found):
+            return found[index_of(wanted)]
+        warn_absent(wanted, "jax", len(found))
+    return jax.devices("cpu")[0]
 
 
 def _job(position: int, work: Work) -> _Job:
     prepared = work.prepared
     plan, floats = _traceable(work.config, prepared.X)
     n_assets, n_features = prepared.X.shape[1:]
-    return _Job(position, plan, floats, work, _shapes(plan, n_assets, n_features))
+    shapes = _shapes(plan, n_assets, n_features)
+    known_names(work.config.training.svi.learning_rates, shapes)
+    return _Job(position, plan, floats, work, shapes)
 
 
 @lru_cache(maxsize=256)
@@ -146,7 +174,8 @@ def _shapes(plan: Plan, n_assets: int, n_features: int) -> dict[str, tuple[int, 
     counts = (_count_floats(plan.model_params), _count_floats(plan.guide_params))
     model_floats, guide_floats = (tuple(array() for _ in range(count)) for count in counts)
     settings: list[Any] = [array() for _ in range(6)]
-    rest: tuple[Any, ...] = (*settings, array(2, dtype=np.uint32), {}, {})
+    weights = tuple(array() for _ in range(3))
+    rest: tuple[Any, ...] = (*settings, weights, array(2, dtype=np.uint32), {}, {}, {})
     hyper = Hyper(model_floats, guide_floats, *rest)
     return parameter_shapes(plan, data, hyper)
 
@@ -183,7 +212,9 @@ def _predict_program(plan: Plan) -> Any:
     return jax.jit(jax.vmap(partial(predict_one, plan), in_axes=(0, None)))
 
 
-def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]]]:
+def _chunks(
+    plan: Plan, members: list[_Job], shape: tuple[int, ...], platform: str
+) -> list[list[list[_Job]]]:
     """Packs of jobs on the same data, gathered into chunks of bounded memory."""
     packs: dict[bytes, list[_Job]] = {}
     for job in members:
@@ -191,7 +222,9 @@ def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]
     rows, assets, features = shape[:3]
     per_job = 4 * rows * assets * _LIVE_ARRAYS
     per_pack = 4 * rows * assets * features * 2
-    limit = max(1, min(_max_jobs(), _max_bytes() // per_job))
+    limit = max(1, min(_max_jobs(platform), _max_bytes(platform) // per_job))
+    if not plan.per_site:
+        limit = 1  # its density calls LAPACK, which must not be batched (docs/decisions/0010)
     by_width: dict[int, list[list[_Job]]] = {}
     for pack in packs.values():
         for start in range(0, len(pack), limit):
@@ -199,8 +232,8 @@ def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]
             by_width.setdefault(_pow2(len(part)), []).append(part)
     chunks = []
     for width, parts in by_width.items():
-        most = min(limit // width, _max_bytes() // (per_pack + width * per_job), _max_packs())
-        most = max(1, most)
+        room = _max_bytes(platform) // (per_pack + width * per_job)
+        most = max(1, min(limit // width, room, _max_packs(platform)))
         chunks += [parts[start : start + most] for start in range(0, len(parts), most)]
     return chunks
 
@@ -273,6 +306,17 @@ def _drawing(
         guide_floats=_scalars(floats.guide),
         key=_key_data(forecast.key),
         count=np.int32(forecast.num_samples),
+        carry=_padded_carry(forecast.carry, shape[0]),
+    )
+
+
+def _padded_carry(carry: Carry | None, rows: int) -> Carry | None:
+    if carry is None:
+        return None
+    filtered, *integers = carry
+    width = (rows, filtered.shape[1])
+    return Carry(
+        _pad(filtered, width, np.float32), *(_pad(part, (rows,), np.int32) for part in integers)
     )
 
 
@@ -313,10 +357,28 @@ def _hyper(job: _Job, shape: tuple[int, ...]) -> Hyper:
         beta1=np.float32(svi.betas[0]),
         beta2=np.float32(svi.betas[1]),
         n_steps=np.int32(svi.num_steps),
+        kl=_annealing(svi),
+        rates={
+            name: np.float32(svi.learning_rates.get(name, svi.learning_rate) / svi.learning_rate)
+            for name in warm
+        },
         key=_key_data((job.work.config.seed,)),
         warm=warm,
         warm_mask=mask,
     )
+
+
+def _annealing(svi: SVIConfig) -> tuple[Any, Any, Any]:
+    kl = svi.kl_annealing
+    if kl is None:
+        return np.float32(1.0), np.float32(1.0), np.float32(1.0)
+    return np.float32(kl.start), np.float32(kl.end), np.float32(kl.steps)
+
+
+def _sampled(job: _Job) -> Trained:
+    with jax.default_device(_device(job.work.config)):
+        params, report = _nuts.sample(job.work.prepared, job.work.config)
+    return Trained(params, np.zeros(0), -1, report)
 
 
 def _window_len(job: _Job) -> int | None:
@@ -398,14 +460,14 @@ def _stack_or_only(trees: list[Any]) -> Any:
     return trees[0] if len(trees) == 1 else _stack(trees)
 
 
-def _max_jobs() -> int:
-    return _MAX_JOBS.get(jax.default_backend(), _MAX_JOBS_ELSEWHERE)
+def _max_jobs(platform: str) -> int:
+    return _MAX_JOBS.get(platform, _MAX_JOBS_ELSEWHERE)
 
 
-def _max_packs() -> int:
+def _max_packs(platform: str) -> int:
     """Data sets in one program. On a CPU one: several share nothing and slow each other down."""
-    return 1 if jax.default_backend() == "cpu" else _MAX_JOBS_ELSEWHERE
+    return 1 if platform == "cpu" else _MAX_JOBS_ELSEWHERE
 
 
-def _max_bytes() -> int:
-    return _MAX_BYTES.get(jax.default_backend(), _MAX_BYTES_ELSEWHERE)
+def _max_bytes(platform: str) -> int:
+    return _MAX_BYTES.get(platform, _MAX_BYTES_ELSEWHERE)
