@@ -18,6 +18,7 @@ from fastpanel.errors import ConfigError
 from fastpanel.portfolio import OUTER_METRICS, AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
+from fastpanel.simulation.tracking._config import TrackingConfig
 from fastpanel.tuning import TuningConfig
 
 Positive = Annotated[int, Field(ge=1)]
@@ -186,6 +187,7 @@ class SimulationConfig(StrictModel):
     outer: OuterConfig = OuterConfig()
     model_selection: SelectionSpec = SelectionSpec()
     diagnostics: DiagnosticsSpec = DiagnosticsSpec()
+    tracking: TrackingConfig = TrackingConfig()
     flags: FlagsConfig = FlagsConfig()
     extensions: tuple[str, ...] = ()
     """Modules to import first: those that register your models, guides, hooks or metrics."""

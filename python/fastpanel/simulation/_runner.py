@@ -42,8 +42,10 @@ from fastpanel.simulation._report import write_run_report
 from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
+from fastpanel.simulation._telling import fold_fact, result_fact, run_fact
 from fastpanel.simulation._tuners import make_tuner
 from fastpanel.simulation._work import InnerWork
+from fastpanel.simulation.tracking import TrackingLog, open_log
 from fastpanel.tuning import Engine, make_engine
 from fastpanel.typing import FloatArray
 
@@ -116,19 +118,23 @@ def run(
         dataset = stored_dataset(settings, folder, given)
         manifest = Manifest(folder, settings)
         manifest.write()
+        log = open_log(settings.tracking, folder, say)
         try:
             if dataset is None:
                 dataset = given or load_named(loader, params)
                 save_dataset(dataset, folder / PANEL)
-            result = _Run(settings, dataset, folder, hooks, say, manifest).go()
+            result = _Run(settings, dataset, folder, hooks, say, manifest, log).go()
         except KeyboardInterrupt:
             manifest.end("interrupted")
+            log.close("interrupted")
             say.say(f"Stopped. Start again with the same configuration to go on in {folder}")
             raise
         except BaseException as error:
             manifest.end("failed", error=str(error))
+            log.close("failed")
             raise
         manifest.end("finished")
+        log.close("finished")
     return result
 
 
@@ -143,9 +149,10 @@ class _Run:
         hooks: Hooks | None,
         say: Reporter,
         manifest: Manifest,
+        log: TrackingLog,
     ) -> None:
         self.config, self.dataset, self.folder = config, dataset, folder
-        self.hooks, self.say, self.manifest = hooks, say, manifest
+        self.hooks, self.say, self.manifest, self.log = hooks, say, manifest, log
         self.digest = dataset.digest
         self.last = self._last_stage()
         self.tuner = make_tuner(config, folder)
@@ -160,6 +167,7 @@ class _Run:
         t, a, f = self.dataset.X.shape
         self.say.say(f"Panel: {t} weeks x {a} assets x {f} features -> {self.folder}")
         self.manifest.stage("inputs", data_hash=self.digest, shape=[t, a, f])
+        self.log.add(run_fact(self.config, self.dataset))
         if self.last == "inputs":
             return done
         with self.manifest.clock("cv"):
@@ -176,7 +184,8 @@ class _Run:
         self.prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
 
         def objective(plan: OuterPlan, listeners: Sequence[Listener]) -> InnerObjective:
-            return self._objective(plan, engine, listeners)
+            heard = [*listeners, self.log.candidates_of(plan.group)]
+            return self._objective(plan, engine, heard)
 
         records: dict[int, dict[str, list[UnitRecord]]] = {}
         picks: dict[int, str] = {}
@@ -193,6 +202,8 @@ class _Run:
             if self.last != "inner":
                 with self.manifest.clock("outer"):
                     outer.append(self._outer(plan, pick, _held_before(plan, outer)))
+            latest = outer[-1] if outer else None
+            self.log.add(fold_fact(plan.group, pick, records[plan.group], latest, self.config))
         self.manifest.stage("inner", picks={str(k): v for k, v in picks.items()})
         done = replace(
             done,
@@ -209,6 +220,7 @@ class _Run:
             return done
         with self.manifest.clock("results"):
             done = self._results(done)
+        self.log.add(result_fact(done))
         self.manifest.stage("results", report=None if done.report is None else done.report.name)
         self.say.say(f"Report: {done.report}")
         return done
