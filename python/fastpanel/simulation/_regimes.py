@@ -36,7 +36,8 @@ def _of_fold(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) -> Int
     known = index[train[train >= _FIRST]]
     low, high = np.nanquantile(known, [1 / 3, 2 / 3])
     own = index[plan.start : plan.stop]
-    return (own > low).astype(np.int64) + (own > high)
+    out: IntArray = (own > low).astype(np.int64) + (own > high)
+    return out
 
 
 def volatility_index(dataset: Dataset, train: IntArray, shift: int) -> FloatArray:

@@ -359,6 +359,7 @@ class _Run:
             write_json(self.folder / "outer" / "metrics.json", overall.metrics())
             write_json(self.folder / "outer" / "selection.json", overall.to_dict())
             self._write_best(self.folder / "outer", list(done.candidates)[overall.pick])
+        assert done.structure is not None
         newest = done.structure.outer[-1]
         search = search_cost(
             self.dataset,

@@ -108,7 +108,8 @@ def _along(
 
 
 def _es(payload: Payload, here: Any) -> FloatArray:
-    return payload.es[here]
+    out: FloatArray = payload.es[here]
+    return out
 
 
 def _pnl(
