@@ -7,7 +7,7 @@ RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.t
 CORE := $(VENV)/.built
 ENVIRONMENT := $(VENV)/.locked
 
-.PHONY: demo test bench bench-smoke lint docs env build lock clean help
+.PHONY: demo test bench bench-smoke performance lint docs env build lock clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -37,12 +37,15 @@ test: build ## the whole test suite
 	cargo test --workspace --exclude rust_core --release --quiet
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-bench: build ## every benchmark, saved report
-	$(BIN)/python -m pytest benches --benchmark-only --benchmark-json=benches/report.json
+bench: build ## every benchmark on one thread and on all cores; saved report, page and chart
+	$(BIN)/python -m benches.run $(ONLY)
+	@test -n "$(ONLY)" || $(BIN)/python -m benches.render
 
-bench-smoke: build ## every benchmark once, at small sizes
-	FASTPANEL_BENCH=smoke $(BIN)/python -m pytest benches -q --benchmark-only \
-		--benchmark-min-rounds=1 --benchmark-max-time=0.05 --benchmark-warmup=off
+bench-smoke: build ## every benchmark at a small size; fails when a ratio falls below its floor
+	$(BIN)/python -m benches.run --smoke $(ONLY)
+
+performance: build ## docs/performance.md and its chart from the saved report
+	$(BIN)/python -m benches.render
 
 lint: build ## formatting, types, layers, Rust lints
 	$(BIN)/ruff check python tests benches examples
@@ -54,6 +57,7 @@ lint: build ## formatting, types, layers, Rust lints
 	cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 
 docs: build ## the documentation as HTML in docs/_build
+	$(BIN)/python docs/tables.py
 	$(BIN)/python -m sphinx -q -W --keep-going docs docs/_build
 	@echo docs/_build/index.html
 

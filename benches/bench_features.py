@@ -10,30 +10,14 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-import pytest
+from benches.harness import Rival, suite
 
 from fastpanel.data import CleanBars, clean_bars, simulated_market
-from fastpanel.features import compute
+from fastpanel.features import catalog, compute
 
+NO_MARKET = ["momentum", "mean_reversion", "breakout", "cross_sectional", "volatility", "seasonal"]
 EPS = 1e-6
 DAYS = {"1w": 5, "4w": 20, "12w": 60, "26w": 130}
-
-
-@pytest.fixture(scope="module")
-def clean() -> CleanBars:
-    return clean_bars(
-        simulated_market(n_assets=50, years=20, bar="1d", late_listers=0, gap_rate=0.0)
-    )
-
-
-@pytest.fixture(scope="module")
-def wide(clean):
-    def frames(arrays):
-        index = pd.DatetimeIndex(arrays.times)
-        prices = {name: getattr(arrays, name) for name in ("high", "low", "close")}
-        return {name: pd.DataFrame(array, index=index) for name, array in prices.items()}
-
-    return frames(clean.weekly_arrays), frames(clean.daily_arrays)
 
 
 def true_range(bars):
@@ -182,43 +166,61 @@ def pandas_all(week, day):
     return out
 
 
-def test_both_give_the_same_columns(clean, wide):
-    panel = compute(clean)
-    rival = pandas_all(*wide)
-    assert set(rival) == set(panel.features)
-    for position, name in enumerate(panel.features):
-        np.testing.assert_allclose(
-            panel.values[:, :, position], rival[name], rtol=1e-6, atol=1e-7, err_msg=name
+class Market:
+    """Cleaned bars, and the wide frames that a pandas user holds."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        assets, years = size
+        self.clean = clean_bars(
+            simulated_market(n_assets=assets, years=years, bar="1d", late_listers=0, gap_rate=0.0)
         )
+        self.week = wide(self.clean.weekly_arrays)
+        self.day = wide(self.clean.daily_arrays)
 
 
-@pytest.mark.parametrize("library", ["fastpanel", "pandas"])
-def test_features_50x20y(benchmark, clean, wide, library):
-    run = (lambda: compute(clean)) if library == "fastpanel" else (lambda: pandas_all(*wide))
-    run()
-    benchmark.pedantic(run, rounds=5)
+def wide(arrays):
+    index = pd.DatetimeIndex(arrays.times)
+    prices = {name: getattr(arrays, name) for name in ("high", "low", "close")}
+    return {name: pd.DataFrame(array, index=index) for name, array in prices.items()}
 
 
-@pytest.mark.parametrize("library", ["fastpanel", "pandas"])
-def test_features_without_market_columns(benchmark, clean, wide, library):
+def in_catalogue_order(columns):
+    return np.stack([columns[column.name] for column in catalog() if column.name in columns], -1)
+
+
+def without_market(i: Market):
     """Leave out the two columns that pandas cannot do (correlation, eigenvalue)."""
-    groups = ["momentum", "mean_reversion", "breakout", "cross_sectional", "volatility", "seasonal"]
-
-    def rival():
-        weekly, _ = pandas_weekly(wide[0])
-        daily, _, _ = pandas_daily(wide[1], wide[0]["close"].index)
-        return weekly | daily
-
-    run = (lambda: compute(clean, groups)) if library == "fastpanel" else rival
-    run()
-    benchmark.pedantic(run, rounds=5)
+    weekly, _ = pandas_weekly(i.week)
+    daily, _, _ = pandas_daily(i.day, i.week["close"].index)
+    return weekly | daily
 
 
-def test_features_from_long_frames(benchmark, clean):
+def fresh(i: Market):
     """Pivot included: what the first computation on fresh bars costs."""
+    return compute(CleanBars(i.clean.weekly, i.clean.daily, i.clean.returns, i.clean.meta))
 
-    def fresh():
-        compute(CleanBars(clean.weekly, clean.daily, clean.returns, clean.meta))
 
-    fresh()
-    benchmark.pedantic(fresh, rounds=5)
+test_features = suite(
+    "features",
+    {"smoke": (5, 4), "A50-20y": (50, 20)},
+    Market,
+    {
+        "45 columns": {
+            "fastpanel": Rival(lambda i: lambda: compute(i.clean), read=lambda panel: panel.values),
+            "pandas": Rival(
+                lambda i: lambda: pandas_all(i.week, i.day), read=in_catalogue_order, rtol=1e-5
+            ),
+        },
+        "38 columns, no regime": {
+            "fastpanel": Rival(
+                lambda i: lambda: compute(i.clean, NO_MARKET), read=lambda panel: panel.values
+            ),
+            "pandas": Rival(
+                lambda i: lambda: without_market(i), read=in_catalogue_order, rtol=1e-5
+            ),
+        },
+        "45 columns, from long frames": {
+            "fastpanel": Rival(lambda i: lambda: fresh(i), read=lambda panel: panel.values)
+        },
+    },
+)

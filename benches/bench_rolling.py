@@ -1,16 +1,12 @@
-"""Rolling kernels against their rivals on one thread, each rival in the layout it likes best.
+"""Windows over time, each rival in the layout it likes best.
 
-fastpanel reads ``[T, A]`` as a panel holds it; bottleneck and numbagg get ``[A, T]``. Same
-definition, same treatment of NaN. The ratio to fastpanel's row is the time of the rival over its
-own. ``FASTPANEL_BENCH=smoke`` runs the small size alone.
+fastpanel reads ``[T, A]`` as a panel holds it; bottleneck, numbagg and TA-Lib get ``[A, T]`` for
+free, and bottleneck is also timed on ``[T, A]``. Same definition, same treatment of NaN.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import bottleneck as bn
 import numba
@@ -18,258 +14,321 @@ import numbagg
 import numpy as np
 import pandas as pd
 import polars as pl
-import pytest
+import talib
+from benches.harness import Rival, suite
+from scipy import ndimage
 
-import fastpanel as fp
-from fastpanel import _core, rolling
-
-SMOKE_ONLY = os.environ.get("FASTPANEL_BENCH") == "smoke"
-full = [pytest.mark.slow, pytest.mark.skipif(SMOKE_ONLY, reason="smoke sizes only")]
-sizes = pytest.mark.parametrize(
-    "size",
-    [
-        pytest.param((300, 20, 20), id="smoke"),
-        pytest.param((5000, 500, 20), id="daily-20", marks=full),
-        pytest.param((5000, 500, 252), id="daily-252", marks=full),
-        pytest.param((100_000, 50, 20), id="intraday-20", marks=full),
-        pytest.param((100_000, 50, 252), id="intraday-252", marks=full),
-    ],
-)
+from fastpanel import rolling
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    before = _core.num_threads()
-    fp.set_num_threads(1)
-    numba.set_num_threads(1)
-    yield
-    fp.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class Inputs:
+class Table:
     """One table in the layouts of the libraries."""
 
-    x: np.ndarray
-    window: int
+    def __init__(self, size: tuple[int, int, int]) -> None:
+        rows, columns, self.window = size
+        self.x = np.random.default_rng(0).normal(size=(rows, columns))
 
-    @classmethod
-    def make(cls, size: tuple[int, int, int]) -> Inputs:
-        rows, cols, window = size
-        return cls(np.random.default_rng(0).normal(size=(rows, cols)), window)
+    @cached_property
+    def by_asset(self) -> np.ndarray:
+        return np.ascontiguousarray(self.x.T)
 
-    def prepare(self, library: str) -> Any:
-        if library in ("bottleneck", "numbagg"):
-            return np.ascontiguousarray(self.x.T)
-        if library == "pandas":
-            return pd.DataFrame(np.asfortranarray(self.x)).rolling(self.window)
-        if library == "polars":
-            return pl.from_numpy(self.x)
-        return self.x
+    @cached_property
+    def pandas(self):
+        return pd.DataFrame(np.asfortranarray(self.x)).rolling(self.window)
+
+    @cached_property
+    def polars(self) -> pl.DataFrame:
+        return pl.from_numpy(self.x)
 
 
-def columns(of: Callable[[pl.Expr, int], pl.Expr]) -> Callable[[Any, int], Any]:
-    return lambda frame, window: frame.select(of(pl.all(), window))
+def panda(of, **how):
+    return Rival(lambda i: lambda: of(i.pandas), **how)
+
+
+def bear(of, **how):
+    return Rival(
+        lambda i: lambda: i.polars.select(of(pl.all(), i.window)),
+        read=lambda frame: frame.to_numpy(),
+        **how,
+    )
+
+
+def neck(of, **how):
+    return Rival(lambda i: lambda: of(i.by_asset, i.window, axis=1), read=np.transpose, **how)
+
+
+def neck_as_it_is(of):
+    return Rival(lambda i: lambda: of(i.x, i.window, axis=0))
 
 
 @numba.njit(parallel=True)
 def users_mad(x: np.ndarray, window: int) -> np.ndarray:
     out = np.full_like(x, np.nan)
     for c in numba.prange(x.shape[1]):
+        column = x[:, c].copy()
         for t in range(window - 1, x.shape[0]):
-            w = x[t + 1 - window : t + 1, c]
+            w = column[t + 1 - window : t + 1]
             out[t, c] = np.median(np.abs(w - np.median(w)))
     return out
 
 
-WINDOWS: dict[str, dict[str, Callable[[Any, int], Any]]] = {
+def dense(of, **how):
+    """TA-Lib: one asset at a time."""
+    return Rival(
+        lambda i: lambda: np.stack([of(row, i.window) for row in i.by_asset]),
+        read=np.transpose,
+        note="knows no missing values",
+        **how,
+    )
+
+
+SMOKE = (1000, 64, 20)
+
+
+WINDOWS = {
     "mean": {
-        "fastpanel": rolling.mean,
-        "bottleneck": lambda x, w: bn.move_mean(x, w, axis=1),
-        "numbagg": lambda x, w: numbagg.move_mean(x, window=w),
-        "pandas": lambda x, w: x.mean(),
-        "polars": columns(lambda c, w: c.rolling_mean(w)),
+        "fastpanel": lambda i: lambda: rolling.mean(i.x, i.window),
+        "bottleneck": neck(bn.move_mean),
+        "bottleneck [T, A]": neck_as_it_is(bn.move_mean),
+        "numbagg": Rival(
+            lambda i: lambda: numbagg.move_mean(i.by_asset, window=i.window), read=np.transpose
+        ),
+        "pandas": panda(lambda r: r.mean()),
+        "polars": bear(lambda c, w: c.rolling_mean(w)),
     },
     "std": {
-        "fastpanel": rolling.std,
-        "bottleneck": lambda x, w: bn.move_std(x, w, axis=1, ddof=1),
-        "numbagg": lambda x, w: numbagg.move_std(x, window=w),
-        "pandas": lambda x, w: x.std(),
-        "polars": columns(lambda c, w: c.rolling_std(w)),
+        "fastpanel": lambda i: lambda: rolling.std(i.x, i.window),
+        "bottleneck": neck(lambda x, w, axis: bn.move_std(x, w, axis=axis, ddof=1)),
+        "numbagg": Rival(
+            lambda i: lambda: numbagg.move_std(i.by_asset, window=i.window), read=np.transpose
+        ),
+        "pandas": panda(lambda r: r.std()),
+        "polars": bear(lambda c, w: c.rolling_std(w)),
     },
     "min": {
-        "fastpanel": rolling.min,
-        "bottleneck": lambda x, w: bn.move_min(x, w, axis=1),
-        "pandas": lambda x, w: x.min(),
+        "fastpanel": lambda i: lambda: rolling.min(i.x, i.window),
+        "bottleneck": neck(bn.move_min),
+        "pandas": panda(lambda r: r.min()),
+        "polars": bear(lambda c, w: c.rolling_min(w)),
+        "talib": dense(talib.MIN),
     },
-    "skew": {"fastpanel": rolling.skew, "pandas": lambda x, w: x.skew()},
-    "kurt": {"fastpanel": rolling.kurt, "pandas": lambda x, w: x.kurt()},
+    "max": {
+        "fastpanel": lambda i: lambda: rolling.max(i.x, i.window),
+        "bottleneck": neck(bn.move_max),
+        "talib": dense(talib.MAX),
+    },
+    "skew": {
+        "fastpanel": lambda i: lambda: rolling.skew(i.x, i.window),
+        "pandas": panda(lambda r: r.skew()),
+    },
+    "kurt": {
+        "fastpanel": lambda i: lambda: rolling.kurt(i.x, i.window),
+        "pandas": panda(lambda r: r.kurt()),
+    },
     "median": {
-        "fastpanel": rolling.median,
-        "bottleneck": lambda x, w: bn.move_median(x, w, axis=1),
-        "pandas": lambda x, w: x.median(),
-        "polars": columns(lambda c, w: c.rolling_median(w)),
+        "fastpanel": lambda i: lambda: rolling.median(i.x, i.window),
+        "bottleneck": neck(bn.move_median),
+        "scipy": Rival(
+            lambda i: (
+                lambda: ndimage.rank_filter(
+                    i.by_asset, i.window // 2, size=(1, i.window), origin=(0, (i.window - 1) // 2)
+                )
+            ),
+            read=None,
+            note="the upper of the two middle values; knows no missing values",
+        ),
+        "pandas": panda(lambda r: r.median()),
+        "polars": bear(lambda c, w: c.rolling_median(w)),
     },
     "quantile": {
-        "fastpanel": lambda x, w: rolling.quantile(x, w, 0.05),
-        "pandas": lambda x, w: x.quantile(0.05),
-        "polars": columns(
+        "fastpanel": lambda i: lambda: rolling.quantile(i.x, i.window, 0.05),
+        "pandas": panda(lambda r: r.quantile(0.05)),
+        "polars": bear(
             lambda c, w: c.rolling_quantile(0.05, interpolation="linear", window_size=w)
         ),
     },
-    "mad": {"fastpanel": rolling.mad, "numba": users_mad},
+    "mad": {
+        "fastpanel": lambda i: lambda: rolling.mad(i.x, i.window),
+        "numba": Rival(
+            lambda i: lambda: users_mad(i.x, i.window), skip=("daily-252", "intraday-252")
+        ),
+    },
     "rank": {
-        "fastpanel": rolling.rank,
-        "bottleneck": lambda x, w: bn.move_rank(x, w, axis=1),
-        "pandas": lambda x, w: x.rank(pct=True),
+        "fastpanel": lambda i: lambda: rolling.rank(i.x, i.window),
+        "bottleneck": Rival(
+            lambda i: lambda: bn.move_rank(i.by_asset, i.window, axis=1),
+            read=lambda r: ((r.T + 1) / 2 * (SMOKE[2] - 1) + 1) / SMOKE[2],
+        ),
+        "pandas": panda(lambda r: r.rank(pct=True)),
     },
 }
-window_cases = [(name, library) for name, libraries in WINDOWS.items() for library in libraries]
 
-
-@sizes
-@pytest.mark.parametrize(("name", "library"), window_cases)
-def test_window(benchmark: Any, name: str, library: str, size: tuple[int, int, int]) -> None:
-    inputs = Inputs.make(size)
-    ready, run = inputs.prepare(library), WINDOWS[name][library]
-    benchmark.group = f"{name} {size}"
-    benchmark.extra_info["library"] = library
-    benchmark.pedantic(run, (ready, inputs.window), rounds=rounds(library), warmup_rounds=1)
-
-
-def rounds(library: str) -> int:
-    return 15 if library == "fastpanel" else 3
-
-
-EWM: dict[str, dict[str, Callable[[Any], Any]]] = {
-    "ewm_mean": {
-        "fastpanel": lambda x: rolling.ewm_mean(x, alpha=0.1),
-        "numbagg": lambda x: numbagg.move_exp_nanmean(x, alpha=0.1),
-        "pandas": lambda x: x.mean(),
+test_windows = suite(
+    "rolling",
+    {
+        "smoke": SMOKE,
+        "daily-20": (5000, 500, 20),
+        "daily-252": (5000, 500, 252),
+        "intraday-20": (100_000, 50, 20),
+        "intraday-252": (100_000, 50, 252),
     },
-    "ewm_std": {
-        "fastpanel": lambda x: rolling.ewm_std(x, alpha=0.1),
-        "numbagg": lambda x: numbagg.move_exp_nanstd(x, alpha=0.1),
-        "pandas": lambda x: x.std(),
+    Table,
+    WINDOWS,
+)
+
+
+def decay(size: tuple[int, int]):
+    table = Table((*size, 1))
+    table.ewm = pd.DataFrame(np.asfortranarray(table.x)).ewm(alpha=0.1)
+    return table
+
+
+def bagg(of):
+    return Rival(lambda i: lambda: of(i.by_asset, alpha=0.1), read=np.transpose)
+
+
+test_ewm = suite(
+    "rolling",
+    {"smoke": (1000, 64), "daily": (5000, 500), "intraday": (100_000, 50)},
+    decay,
+    {
+        "ewm_mean": {
+            "fastpanel": lambda i: lambda: rolling.ewm_mean(i.x, alpha=0.1),
+            "numbagg": bagg(numbagg.move_exp_nanmean),
+            "pandas": lambda i: i.ewm.mean,
+        },
+        "ewm_std": {
+            "fastpanel": lambda i: lambda: rolling.ewm_std(i.x, alpha=0.1),
+            "numbagg": bagg(numbagg.move_exp_nanstd),
+            "pandas": lambda i: i.ewm.std,
+        },
     },
-}
-ewm_cases = [(name, library) for name, libraries in EWM.items() for library in libraries]
+)
 
 
-@sizes
-@pytest.mark.parametrize(("name", "library"), ewm_cases)
-def test_ewm(benchmark: Any, name: str, library: str, size: tuple[int, int, int]) -> None:
-    if size[2] != 20:
-        pytest.skip("no window to vary")
-    inputs = Inputs.make(size)
-    ready = inputs.prepare(library)
-    if library == "pandas":
-        ready = pd.DataFrame(np.asfortranarray(inputs.x)).ewm(alpha=0.1)
-    benchmark.group = f"{name} {size[:2]}"
-    benchmark.pedantic(EWM[name][library], (ready,), rounds=rounds(library), warmup_rounds=1)
+class Bars:
+    """Random walks with a high and a low around them."""
+
+    def __init__(self, size: tuple[int, int, int]) -> None:
+        rows, columns, self.window = size
+        rng = np.random.default_rng(0)
+        self.close = 100 * np.exp(0.01 * rng.normal(size=(rows, columns)).cumsum(axis=0))
+        self.high = self.close * (1 + 0.01 * rng.random((rows, columns)))
+        self.low = self.close * (1 - 0.01 * rng.random((rows, columns)))
+        self.by_asset = [np.ascontiguousarray(x.T) for x in (self.high, self.low, self.close)]
 
 
-def corr_by_identity(x: np.ndarray, window: int) -> np.ndarray:
+def asset_by_asset(of, read):
+    return Rival(
+        lambda i: lambda: np.stack([of(*rows, i.window) for rows in zip(*i.by_asset, strict=True)]),
+        read=read,
+        note="knows no missing values",
+    )
+
+
+def after_start(values: np.ndarray) -> np.ndarray:
+    """The rows on which both agree: TA-Lib starts Wilder's average elsewhere, and forgets it."""
+    return np.asarray(values)[-400:]
+
+
+test_technical = suite(
+    "rolling",
+    {
+        "smoke": (1000, 64, 14),
+        "daily-14": (5000, 500, 14),
+        "daily-252": (5000, 500, 252),
+        "intraday-14": (100_000, 50, 14),
+    },
+    Bars,
+    {
+        "atr": {
+            "fastpanel": Rival(
+                lambda i: lambda: rolling.atr(i.high, i.low, i.close, i.window, method="wilder"),
+                read=after_start,
+            ),
+            "talib": asset_by_asset(talib.ATR, lambda r: after_start(r.T)),
+        },
+        "rsi": {
+            "fastpanel": Rival(
+                lambda i: lambda: rolling.rsi(i.close, i.window, method="wilder"), read=after_start
+            ),
+            "talib": asset_by_asset(
+                lambda high, low, close, window: talib.RSI(close, window),
+                lambda r: after_start(r.T),
+            ),
+        },
+        "donchian": {
+            "fastpanel": lambda i: (
+                lambda: (
+                    rolling.max(i.high, i.window),
+                    rolling.min(i.low, i.window),
+                )
+            ),
+            "talib": asset_by_asset(
+                lambda high, low, close, window: (talib.MAX(high, window), talib.MIN(low, window)),
+                lambda r: r.transpose(1, 2, 0),
+            ),
+        },
+    },
+)
+
+
+class Market:
+    """Returns with a common factor."""
+
+    def __init__(self, size: tuple[int, int, int]) -> None:
+        rows, columns, self.window = size
+        rng = np.random.default_rng(0)
+        self.x = 0.01 * (rng.normal(size=(rows, columns)) + rng.normal(size=(rows, 1)))
+
+
+def per_window(of):
+    """Call ``of`` on every full window."""
+
+    def prepare(i: Market):
+        def call() -> np.ndarray:
+            out = np.full(len(i.x), np.nan)
+            for t in range(i.window - 1, len(i.x)):
+                out[t] = of(i.x[t + 1 - i.window : t + 1])
+            return out
+
+        return call
+
+    return Rival(prepare, rtol=1e-9)
+
+
+def corr_by_identity(window: np.ndarray) -> float:
     """Standardised columns add up: |sum z|^2 = A + sum of the correlations."""
-    out = np.full(len(x), np.nan)
-    assets = x.shape[1]
-    for t in range(window - 1, len(x)):
-        z = x[t + 1 - window : t + 1]
-        z = z - z.mean(axis=0)
-        z /= np.sqrt((z * z).sum(axis=0))
-        out[t] = ((z.sum(axis=1) ** 2).sum() - assets) / (assets * (assets - 1))
-    return out
+    assets = window.shape[1]
+    z = window - window.mean(axis=0)
+    z /= np.sqrt((z * z).sum(axis=0))
+    return ((z.sum(axis=1) ** 2).sum() - assets) / (assets * (assets - 1))
 
 
-def corr_by_corrcoef(x: np.ndarray, window: int) -> np.ndarray:
-    out = np.full(len(x), np.nan)
-    upper = np.triu_indices(x.shape[1], 1)
-    for t in range(window - 1, len(x)):
-        out[t] = np.corrcoef(x[t + 1 - window : t + 1].T)[upper].mean()
-    return out
+def corr_by_corrcoef(window: np.ndarray) -> float:
+    return np.corrcoef(window.T)[np.triu_indices(window.shape[1], 1)].mean()
 
 
-def share_by_eigvalsh(x: np.ndarray, window: int) -> np.ndarray:
+def share_by_eigvalsh(window: np.ndarray) -> float:
     """The smaller of the two Gram matrices of the centred window."""
-    out = np.full(len(x), np.nan)
-    for t in range(window - 1, len(x)):
-        z = x[t + 1 - window : t + 1]
-        z = z - z.mean(axis=0)
-        gram = z.T @ z if z.shape[1] < z.shape[0] else z @ z.T
-        values = np.linalg.eigvalsh(gram)
-        out[t] = values[-1] / values.sum()
-    return out
+    z = window - window.mean(axis=0)
+    values = np.linalg.eigvalsh(z.T @ z if z.shape[1] < z.shape[0] else z @ z.T)
+    return values[-1] / values.sum()
 
 
-MARKET: dict[str, dict[str, Callable[[Any, int], Any]]] = {
-    "corr_mean": {
-        "fastpanel": rolling.corr_mean,
-        "numpy_identity": corr_by_identity,
-        "corrcoef": corr_by_corrcoef,
+test_market = suite(
+    "rolling",
+    {"smoke": (300, 20, 60), "assets-50": (1000, 50, 126), "assets-500": (300, 500, 126)},
+    Market,
+    {
+        "corr_mean": {
+            "fastpanel": lambda i: lambda: rolling.corr_mean(i.x, i.window),
+            "numpy": per_window(corr_by_identity),
+            "numpy corrcoef": per_window(corr_by_corrcoef),
+        },
+        "pc1_share": {
+            "fastpanel": lambda i: lambda: rolling.pc1_share(i.x, i.window),
+            "numpy": per_window(share_by_eigvalsh),
+        },
     },
-    "pc1_share": {"fastpanel": rolling.pc1_share, "numpy_eigvalsh": share_by_eigvalsh},
-}
-market_cases = [(name, library) for name, libraries in MARKET.items() for library in libraries]
-
-
-@pytest.mark.parametrize(
-    "size",
-    [
-        pytest.param((200, 10, 60), id="smoke"),
-        pytest.param((1000, 50, 126), id="assets-50", marks=full),
-        pytest.param((400, 500, 126), id="assets-500", marks=full),
-    ],
 )
-@pytest.mark.parametrize(("name", "library"), market_cases)
-def test_market(benchmark: Any, name: str, library: str, size: tuple[int, int, int]) -> None:
-    rows, cols, window = size
-    rng = np.random.default_rng(0)
-    x = 0.01 * (rng.normal(size=(rows, cols)) + rng.normal(size=(rows, 1)))
-    benchmark.group = f"{name} {size}"
-    run = MARKET[name][library]
-    benchmark.pedantic(run, (x, window), rounds=5 if library == "fastpanel" else 1)
-
-
-@numba.njit
-def reduce_range(window: np.ndarray) -> float:
-    return window.max() - window.min()
-
-
-@numba.njit(parallel=True)
-def users_loop(x: np.ndarray, window: int) -> np.ndarray:
-    out = np.full_like(x, np.nan)
-    for c in numba.prange(x.shape[1]):
-        column = x[:, c].copy()
-        for t in range(window - 1, x.shape[0]):
-            out[t, c] = reduce_range(column[t + 1 - window : t + 1])
-    return out
-
-
-@pytest.mark.parametrize("library", ["fastpanel", "numba"])
-@pytest.mark.parametrize(
-    "size",
-    [
-        pytest.param((300, 20, 20), id="smoke"),
-        pytest.param((5000, 100, 20), id="window-20", marks=full),
-        pytest.param((5000, 100, 252), id="window-252", marks=full),
-    ],
-)
-def test_apply(benchmark: Any, library: str, size: tuple[int, int, int]) -> None:
-    inputs = Inputs.make(size)
-    benchmark.group = f"apply {size}"
-    if library == "fastpanel":
-        arguments: tuple[Any, ...] = (inputs.x, inputs.window, reduce_range)
-        run: Callable[..., Any] = rolling.apply
-    else:
-        arguments, run = (inputs.x, inputs.window), users_loop
-    benchmark.pedantic(run, arguments, rounds=5, warmup_rounds=1)
-
-
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("name", ["median", "mad", "rank", "skew"])
-@pytest.mark.parametrize("size", [pytest.param((5000, 500, 126), id="daily-126", marks=full)])
-def test_threads(benchmark: Any, name: str, threads: int, size: tuple[int, int, int]) -> None:
-    inputs = Inputs.make(size)
-    fp.set_num_threads(threads)
-    benchmark.group = f"{name} by threads {size}"
-    benchmark.pedantic(WINDOWS[name]["fastpanel"], (inputs.x, inputs.window), rounds=5)

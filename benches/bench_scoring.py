@@ -1,65 +1,63 @@
-"""Scores of samples against their rivals, each rival in the layout that it likes best.
+"""Scores of samples, each rival in the layout that it likes best.
 
 fastpanel reads ``[S, T, A]`` as models hand it over. Rivals: scoringrules (Numba),
-properscoring, SciPy's ``pdist``, and the centred inner-product formula that a careful
-JAX user writes. The ratio to fastpanel's column is the time of the rival over its own.
-``-m "not slow"`` runs the smoke sizes alone.
+properscoring, SciPy's ``pdist``, NumPy by broadcasting, and the centred inner-product
+formula that a careful JAX user writes.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from typing import Any
+import warnings
+from functools import cached_property, lru_cache
 
-import numba
 import numpy as np
-import pytest
 import scoringrules
+from benches.harness import Rival, suite
 from scipy.spatial.distance import pdist
 
 import fastpanel as fp
-from fastpanel import _core
 
-SMOKE_ONLY = os.environ.get("FASTPANEL_BENCH") == "smoke"
-
-
-def sizes(smoke: tuple[int, ...], *full: tuple[int, ...]) -> list[Any]:
-    named = [pytest.param(smoke, id="smoke")]
-    skip = pytest.mark.skipif(SMOKE_ONLY, reason="smoke sizes only")
-    for size in full:
-        named.append(
-            pytest.param(size, id="x".join(map(str, size)), marks=[pytest.mark.slow, skip])
-        )
-    return named
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # its sources have an escape that Python calls invalid
+    import properscoring
 
 
-@pytest.fixture
-def one_thread() -> Iterator[None]:
-    before = _core.num_threads()
-    fp.set_num_threads(1)
-    yield
-    fp.set_num_threads(before)
+class Fields:
+    """Samples of a panel, as models and as rivals hold them."""
 
+    def __init__(self, size: tuple[int, int, int]) -> None:
+        weeks, members, assets = size
+        rng = np.random.default_rng(0)
+        self.y = rng.normal(size=(weeks, assets))
+        self.x = rng.normal(size=(members, weeks, assets))
+        self.whitener = fp.scoring.Whitener.fit(rng.normal(size=(2 * assets + 50, assets)))
 
-# ------------------------------------------------------------------ energy score
+    @cached_property
+    def by_week(self) -> np.ndarray:
+        return np.ascontiguousarray(np.moveaxis(self.x, 0, 1))
 
 
 def by_pdist(y: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """One week at a time: x [T, S, A]."""
     members = x.shape[1]
     errors = [np.sqrt(((a - b) ** 2).sum(-1)).mean() for a, b in zip(x, y, strict=True)]
     return np.array(errors) - np.array([pdist(a).sum() for a in x]) / members**2
 
 
-def by_jax() -> Callable[[Any, Any], Any]:
+def by_broadcasting(y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    errors = np.linalg.norm(x - y[:, None], axis=-1).mean(-1)
+    pairs = np.linalg.norm(x[:, :, None] - x[:, None], axis=-1).mean((-2, -1))
+    return errors - pairs / 2
+
+
+@lru_cache(maxsize=1)
+def jax_gram():
     import jax
     import jax.numpy as jnp
 
     jax.config.update("jax_enable_x64", True)
 
     @jax.jit
-    def score(y: Any, x: Any) -> Any:
+    def score(y, x):
         z = x - y[:, None]
         norms = jnp.sum(z * z, axis=-1)
         products = jnp.einsum("tsa,tra->tsr", z, z)
@@ -70,129 +68,122 @@ def by_jax() -> Callable[[Any, Any], Any]:
     return score
 
 
-@pytest.mark.parametrize("library", ["fastpanel", "jax_gram", "pdist", "scoringrules"])
-@pytest.mark.parametrize(
-    "size", sizes((8, 60, 10), (52, 200, 20), (52, 200, 200), (52, 1000, 20), (100, 400, 50))
+def by_jax(i: Fields):
+    import jax.numpy as jnp
+
+    score = jax_gram()
+    truth, samples = jnp.asarray(i.y), jnp.asarray(i.by_week)
+    return lambda: score(truth, samples).block_until_ready()
+
+
+LARGE = ("S1000-A20", "S400-A50", "S200-A200")
+
+test_fields = suite(
+    "scoring",
+    {
+        "smoke": (20, 100, 20),
+        "S200-A20": (52, 200, 20),
+        "S400-A50": (52, 400, 50),
+        "S200-A200": (52, 200, 200),
+        "S1000-A20": (52, 1000, 20),
+    },
+    Fields,
+    {
+        "energy_score": {
+            "fastpanel": lambda i: lambda: fp.scoring.energy_score(i.y, i.x, 0),
+            "jax": Rival(by_jax),
+            "scipy": Rival(lambda i: lambda: by_pdist(i.y, i.by_week)),
+            "scoringrules": Rival(
+                lambda i: lambda: scoringrules.es_ensemble(i.y, i.by_week, backend="numba")
+            ),
+            "numpy": Rival(
+                lambda i: lambda: by_broadcasting(i.y, i.by_week), skip=("S1000-A20", "S200-A200")
+            ),
+        },
+        "energy_score, whitened": {
+            "fastpanel": lambda i: lambda: i.whitener.energy_score(i.y, i.x, 0),
+            "fastpanel in two steps": lambda i: (
+                lambda: fp.scoring.energy_score(
+                    i.whitener.transform(i.y), i.whitener.transform(i.x), 0
+                )
+            ),
+        },
+        "variogram_score": {
+            "fastpanel": lambda i: lambda: fp.scoring.variogram_score(i.y, i.x, 0),
+            "scoringrules": Rival(
+                lambda i: lambda: scoringrules.vs_ensemble(i.y, i.by_week, backend="numba"),
+                skip=LARGE[-2:],
+            ),
+        },
+    },
 )
-def test_energy_score(
-    benchmark: Any, library: str, size: tuple[int, ...], one_thread: None
-) -> None:
-    weeks, members, assets = size
-    benchmark.group = f"energy score T{weeks} S{members} A{assets}"
-    rng = np.random.default_rng(0)
-    y, x = rng.normal(size=(weeks, assets)), rng.normal(size=(members, weeks, assets))
-    by_week = np.ascontiguousarray(np.moveaxis(x, 0, 1))
-    want = fp.scoring.energy_score(y, x, 0)
-    if library == "fastpanel":
-        call = lambda: fp.scoring.energy_score(y, x, 0)  # noqa: E731
-    elif library == "pdist":
-        call = lambda: by_pdist(y, by_week)  # noqa: E731
-    elif library == "scoringrules":
-        call = lambda: scoringrules.es_ensemble(y, by_week, backend="numba")  # noqa: E731
-    else:
-        score = by_jax()
-        import jax.numpy as jnp
-
-        truth, samples = jnp.asarray(y), jnp.asarray(by_week)
-        call = lambda: np.asarray(score(truth, samples))  # noqa: E731
-    np.testing.assert_allclose(call(), want, rtol=1e-7)
-    benchmark.pedantic(call, rounds=3, warmup_rounds=1)
 
 
-@pytest.mark.parametrize("how", ["one pass", "transform, then score"])
-@pytest.mark.parametrize("size", sizes((8, 60, 10), (52, 400, 50)))
-def test_whitened_energy_score(benchmark: Any, how: str, size: tuple[int, ...]) -> None:
-    weeks, members, assets = size
-    benchmark.group = f"whitened energy score T{weeks} S{members} A{assets}"
-    rng = np.random.default_rng(0)
-    whitener = fp.scoring.Whitener.fit(rng.normal(size=(300, assets)))
-    y, x = rng.normal(size=(weeks, assets)), rng.normal(size=(members, weeks, assets))
-    if how == "one pass":
-        benchmark(lambda: whitener.energy_score(y, x, 0))
-    else:
-        benchmark(lambda: fp.scoring.energy_score(whitener.transform(y), whitener.transform(x), 0))
+class Points:
+    """Independent samples of many numbers."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        points, members = size
+        rng = np.random.default_rng(0)
+        self.y, self.x = rng.normal(size=points), rng.normal(size=(points, members))
+
+    @cached_property
+    def members_first(self) -> np.ndarray:
+        return np.ascontiguousarray(self.x.T)
 
 
-# ------------------------------------------------------------------ CRPS
+def rules(estimator: str, **how):
+    return Rival(
+        lambda i: (
+            lambda: scoringrules.crps_ensemble(i.y, i.x, estimator=estimator, backend="numba")
+        ),
+        rtol=1e-6,
+        **how,
+    )
 
 
-@pytest.mark.parametrize(
-    "library", ["fastpanel", "fastpanel_S_first", "properscoring", "scoringrules"]
+def crps(estimator: str):
+    return lambda i: lambda: fp.scoring.crps_ensemble(i.y, i.x, estimator=estimator)
+
+
+test_points = suite(
+    "scoring",
+    {
+        "smoke": (2000, 100),
+        "S200": (50_000, 200),
+        "S1000": (50_000, 1000),
+        "S4000": (10_000, 4000),
+    },
+    Points,
+    {
+        "crps": {
+            "fastpanel": crps("qd"),
+            "fastpanel, S first": lambda i: (
+                lambda: fp.scoring.crps_ensemble(i.y, i.members_first, 0)
+            ),
+            "properscoring": lambda i: lambda: properscoring.crps_ensemble(i.y, i.x),
+            "scoringrules": rules("qd"),
+        },
+        "crps, pwm": {"fastpanel": crps("pwm"), "scoringrules": rules("pwm")},
+        "quantile_score": {
+            "fastpanel": lambda i: lambda: fp.scoring.quantile_score(i.y, i.x[:, 0], 0.1),
+            "scoringrules": lambda i: lambda: scoringrules.quantile_score(i.y, i.x[:, 0], 0.1),
+        },
+        "pit": {
+            "fastpanel": lambda i: lambda: fp.scoring.pit(i.y, i.x),
+            "numpy": Rival(
+                lambda i: lambda: (i.x < i.y[:, None]).mean(-1),
+            ),
+        },
+    },
 )
-@pytest.mark.parametrize("size", sizes((500, 50), (50_000, 200), (50_000, 1000), (10_000, 4000)))
-def test_crps(benchmark: Any, library: str, size: tuple[int, ...], one_thread: None) -> None:
-    points, members = size
-    benchmark.group = f"CRPS N{points} S{members}"
-    rng = np.random.default_rng(0)
-    y, x = rng.normal(size=points), rng.normal(size=(points, members))
-    if library == "properscoring":
-        rival = pytest.importorskip("properscoring")
-        call = lambda: rival.crps_ensemble(y, x)  # noqa: E731
-    elif library == "scoringrules":
-        call = lambda: scoringrules.crps_ensemble(y, x, backend="numba")  # noqa: E731
-    elif library == "fastpanel":
-        call = lambda: fp.scoring.crps_ensemble(y, x)  # noqa: E731
-    else:
-        first = np.ascontiguousarray(x.T)
-        call = lambda: fp.scoring.crps_ensemble(y, first, 0)  # noqa: E731
-    np.testing.assert_allclose(call(), fp.scoring.crps_ensemble(y, x), rtol=1e-9, atol=1e-12)
-    benchmark.pedantic(call, rounds=3, warmup_rounds=1)
 
-
-@pytest.mark.parametrize("library", ["fastpanel", "scoringrules"])
-@pytest.mark.parametrize("size", sizes((100, 50), (2000, 1000)))
-def test_fair_crps(benchmark: Any, library: str, size: tuple[int, ...], one_thread: None) -> None:
-    points, members = size
-    benchmark.group = f"fair CRPS N{points} S{members}"
-    rng = np.random.default_rng(0)
-    y, x = rng.normal(size=points), rng.normal(size=(points, members))
-    if library == "fastpanel":
-        call = lambda: fp.scoring.crps_ensemble(y, x, estimator="fair")  # noqa: E731
-    else:
-        call = lambda: scoringrules.crps_ensemble(  # noqa: E731
-            y, x, estimator="fair", backend="numba"
-        )
-    np.testing.assert_allclose(call(), fp.scoring.crps_ensemble(y, x, estimator="fair"), rtol=1e-9)
-    benchmark.pedantic(call, rounds=3, warmup_rounds=1)
-
-
-# ------------------------------------------------------------------ the others
-
-
-@pytest.mark.parametrize("library", ["fastpanel", "scoringrules"])
-@pytest.mark.parametrize("size", sizes((8, 60, 10), (52, 400, 50)))
-def test_variogram_score(
-    benchmark: Any, library: str, size: tuple[int, ...], one_thread: None
-) -> None:
-    weeks, members, assets = size
-    benchmark.group = f"variogram score T{weeks} S{members} A{assets}"
-    rng = np.random.default_rng(0)
-    y, x = rng.normal(size=(weeks, assets)), rng.normal(size=(weeks, members, assets))
-    if library == "fastpanel":
-        call = lambda: fp.scoring.variogram_score(y, x)  # noqa: E731
-    else:
-        call = lambda: scoringrules.vs_ensemble(y, x, backend="numba")  # noqa: E731
-    np.testing.assert_allclose(call(), fp.scoring.vs_ensemble(y, x), rtol=1e-9)
-    benchmark.pedantic(call, rounds=3, warmup_rounds=1)
-
-
-@numba.njit
-def minus_norm(a: Any, b: Any) -> Any:
-    total = 0.0
-    for i in range(a.size):
-        total += (a[i] - b[i]) ** 2
-    return -np.sqrt(total)
-
-
-@pytest.mark.parametrize("how", ["built in", "user's kernel"])
-@pytest.mark.parametrize("size", sizes((8, 60, 10), (52, 400, 20)))
-def test_kernel_score(benchmark: Any, how: str, size: tuple[int, ...]) -> None:
-    weeks, members, assets = size
-    benchmark.group = f"kernel score T{weeks} S{members} A{assets}"
-    rng = np.random.default_rng(0)
-    y, x = rng.normal(size=(weeks, assets)), rng.normal(size=(members, weeks, assets))
-    if how == "built in":
-        call = lambda: fp.scoring.energy_score(y, x, 0)  # noqa: E731
-    else:
-        call = lambda: fp.scoring.kernel_score(y, x, minus_norm, 0)  # noqa: E731
-    benchmark.pedantic(call, rounds=3, warmup_rounds=1)
+test_pairs = suite(
+    "scoring",
+    {"smoke": (500, 100), "N2000-S1000": (2000, 1000)},
+    Points,
+    {
+        "crps, fair": {"fastpanel": crps("fair"), "scoringrules": rules("fair")},
+        "crps, nrg": {"fastpanel": crps("nrg"), "scoringrules": rules("nrg")},
+    },
+)

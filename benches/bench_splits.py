@@ -1,92 +1,135 @@
 """Index arrays of purged combinatorial splits, and walk-forward, against their rivals.
 
 Every rival hands over fresh int64 index arrays of all splits, as a user receives
-them. Rivals: skfolio, and boolean masks that a careful NumPy user fills per split.
-``FASTPANEL_BENCH=smoke`` runs the smoke size alone.
+them. Rivals: skfolio, purgedcv, scikit-learn, and boolean masks that a careful NumPy
+user fills per split.
 """
 
 from __future__ import annotations
 
-import os
-from itertools import combinations
+from collections import deque
+from itertools import combinations, pairwise
 
 import numpy as np
-import pytest
+import pandas as pd
+import purgedcv
+from benches.harness import Rival, suite
 from skfolio.model_selection import CombinatorialPurgedCV as SkfolioCV
 from sklearn.model_selection import TimeSeriesSplit
 
-from fastpanel import _core
-from fastpanel.splits import CombinatorialPurgedCV, PurgedWalkForward
+from fastpanel.splits import CombinatorialPurgedCV, PurgedWalkForward, make_cpcv_splits
 
 PURGE, EMBARGO = 5, 10
-SMOKE_ONLY = os.environ.get("FASTPANEL_BENCH") == "smoke"
-FULL = [pytest.mark.slow, pytest.mark.skipif(SMOKE_ONLY, reason="smoke sizes only")]
-SIZES = [
-    pytest.param((1200, 6, 2), id="smoke"),
-    pytest.param((5000, 10, 2), id="T5000-N10-k2", marks=FULL),
-    pytest.param((5000, 16, 8), id="T5000-N16-k8", marks=FULL),
-    pytest.param((100_000, 10, 2), id="T100000-N10-k2", marks=FULL),
-]
 
 
-def with_fastpanel(rows, n, k):
+class Blocks:
+    """So many rows in n blocks, k of which are tests."""
+
+    def __init__(self, size: tuple[int, int, int]) -> None:
+        times, self.n, self.k = size
+        self.rows = np.zeros((times, 1))
+        self.edges = np.linspace(0, times, self.n + 1).astype(np.int64)
+        self.known = pd.Series(pd.date_range("2000-01-01", periods=times, freq="min"))
+
+
+def with_fastpanel(i: Blocks):
     cv = CombinatorialPurgedCV(
-        n_blocks=n, n_test_blocks=k, purge_window=PURGE, embargo_size=EMBARGO
+        n_blocks=i.n, n_test_blocks=i.k, purge_window=PURGE, embargo_size=EMBARGO
     )
-    yield from cv.split(rows)
+    yield from cv.split(i.rows)
 
 
-def with_masks(rows, n, k):
-    edges = np.linspace(0, len(rows), n + 1).astype(int)
-    for combo in combinations(range(n), k):
-        train = np.ones(len(rows), dtype=bool)
-        test = np.zeros(len(rows), dtype=bool)
+def with_masks(i: Blocks):
+    for combo in combinations(range(i.n), i.k):
+        train = np.ones(len(i.rows), dtype=bool)
+        test = np.zeros(len(i.rows), dtype=bool)
         for g in combo:
-            start, stop = edges[g], edges[g + 1]
+            start, stop = i.edges[g], i.edges[g + 1]
             test[start:stop] = True
             train[max(start - PURGE, 0) : stop + PURGE + EMBARGO] = False
         yield np.flatnonzero(train), np.flatnonzero(test)
 
 
-def with_skfolio(rows, n, k):
-    cv = SkfolioCV(n_folds=n, n_test_folds=k, purged_size=PURGE, embargo_size=EMBARGO)
-    for train, tests in cv.split(rows):
+def with_skfolio(i: Blocks):
+    cv = SkfolioCV(n_folds=i.n, n_test_folds=i.k, purged_size=PURGE, embargo_size=EMBARGO)
+    for train, tests in cv.split(i.rows):
         yield train, np.concatenate(tests)
 
 
-@pytest.mark.parametrize("library", [with_fastpanel, with_masks, with_skfolio])
-@pytest.mark.parametrize("size", SIZES)
-def test_index_arrays(benchmark, size, library):
-    benchmark.group = f"CPCV {size}"
-    times, n, k = size
-    rows = np.zeros((times, 1))
-    if library is with_skfolio and size == (5000, 16, 8):
-        benchmark.pedantic(lambda: sum(1 for _ in library(rows, n, k)), rounds=1)
-        return
-    benchmark(lambda: sum(1 for _ in library(rows, n, k)))
+def with_purgedcv(i: Blocks):
+    cv = purgedcv.CombinatorialPurgedCV(
+        n_splits=i.n,
+        n_test_groups=i.k,
+        prediction_times=i.known,
+        evaluation_times=i.known + pd.Timedelta(minutes=PURGE),
+        embargo_observations=EMBARGO,
+    )
+    yield from cv.split(i.rows)
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_interval_plan(benchmark, size):
-    benchmark.group = f"plan {size}"
-    times, n, k = size
-    edges = np.linspace(0, times, n + 1).astype(np.int64)
-    groups = np.ascontiguousarray(np.stack([edges[:-1], edges[1:]], axis=1))
-    pool = np.array([[0, times]])
-    combos = _core.combinations(n, k, 1 << 22)
-    benchmark(lambda: _core.split_plan(groups, pool, combos, times, PURGE, None, EMBARGO, False))
+def walk_through(splits, **how):
+    """Take every pair of arrays and drop it; the last test rows are compared."""
+
+    def prepare(i):
+        def call():
+            return deque(splits(i), maxlen=1)[0]
+
+        return call
+
+    return Rival(prepare, read=lambda pair: np.sort(pair[1]), **how)
 
 
-@pytest.mark.parametrize("library", [PurgedWalkForward, TimeSeriesSplit])
-@pytest.mark.parametrize(
-    "size", [pytest.param((2000, 50), id="smoke"), pytest.param((5000, 800), id="800", marks=FULL)]
+def folds(i: Blocks):
+    groups = [(int(a), int(b)) for a, b in pairwise(i.edges)]
+    return lambda: make_cpcv_splits(groups, q=i.k, horizon=PURGE, embargo_len=EMBARGO)
+
+
+test_cpcv = suite(
+    "splits",
+    {
+        "smoke": (1200, 6, 2),
+        "T5000-N10-k2": (5000, 10, 2),
+        "T5000-N16-k8": (5000, 16, 8),
+        "T100000-N10-k2": (100_000, 10, 2),
+    },
+    Blocks,
+    {
+        "cpcv": {
+            "fastpanel": walk_through(with_fastpanel),
+            "numpy": walk_through(with_masks),
+            "purgedcv": walk_through(with_purgedcv, once=True, skip=("T5000-N16-k8",)),
+            "skfolio": walk_through(with_skfolio, once=True),
+        },
+        "cpcv, folds as intervals": {"fastpanel": Rival(folds, read=None)},
+    },
 )
-def test_walk_forward(benchmark, size, library):
-    benchmark.group = f"walk-forward {size}"
-    times, splits = size
-    rows = np.zeros((times, 1))
-    if library is PurgedWalkForward:
-        cv = library(n_splits=splits, horizon=1, max_train_size=1000)
-    else:
-        cv = library(n_splits=splits, gap=1, max_train_size=1000)
-    benchmark(lambda: sum(1 for _ in cv.split(rows)))
+
+
+class Walk:
+    """So many rows and tests."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        times, self.splits = size
+        self.rows = np.zeros((times, 1))
+
+
+def walk_forward(i: Walk):
+    cv = PurgedWalkForward(n_splits=i.splits, horizon=1, max_train_size=1000)
+    return cv.split(i.rows)
+
+
+def time_series_split(i: Walk):
+    return TimeSeriesSplit(n_splits=i.splits, gap=1, max_train_size=1000).split(i.rows)
+
+
+test_walk_forward = suite(
+    "splits",
+    {"smoke": (2000, 50), "T5000-800": (5000, 800)},
+    Walk,
+    {
+        "walk_forward": {
+            "fastpanel": walk_through(walk_forward),
+            "sklearn": walk_through(time_series_split),
+        }
+    },
+)

@@ -14,7 +14,7 @@ from fastpanel.errors import ParameterError
 Reducer = Callable[[Any], float]
 
 
-def is_compiled(func: Reducer) -> bool:
+def is_compiled(func: Any) -> bool:
     """Is ``func`` a numba ``@njit`` function? Asked without importing numba."""
     numba = sys.modules.get("numba")
     return numba is not None and isinstance(func, numba.core.dispatcher.Dispatcher)
@@ -25,49 +25,73 @@ def takes_read_only(func: Any) -> bool:
     return bool(func._can_compile)
 
 
-def compile_reducer(func: Any, where: str) -> None:
+def compile_for(func: Any, arguments: tuple[Any, ...], where: str, takes: str) -> Any:
     """Compile ``func`` by itself, so that an error shows the user's line and not the driver's.
+
+    Returns the numba type that it returns for ``arguments`` (numba types).
 
     Raises
     ------
     ParameterError
-        It does not compile for a window, or does not return one number.
+        It does not compile for ``arguments``, which ``takes`` puts in words, or its declared
+        signatures take something else.
     """
-    from numba import types
     from numba.core.errors import NumbaError
 
+    name = func.__name__
     if takes_read_only(func):
         try:
-            func.compile((types.Array(types.float64, 1, "C", readonly=True),))
+            func.compile(arguments)
         except NumbaError as error:
             raise ParameterError(
-                f"{where}: func '{func.__name__}' does not compile for a 1-D float64 window "
-                f"(read-only: copy it before changing it):\n{error}"
+                f"{where}: func '{name}' does not compile for {takes}:\n{error}"
             ) from error
-    windows = [
-        signature
-        for signature in (overload.signature for overload in func.overloads.values())
-        if len(signature.args) == 1
-        and isinstance(signature.args[0], types.Array)
-        and (signature.args[0].ndim, signature.args[0].dtype) == (1, types.float64)
+    fitting = [
+        overload.signature.return_type
+        for overload in func.overloads.values()
+        if len(overload.signature.args) == len(arguments)
+        and all(map(_same_array, overload.signature.args, arguments))
     ]
-    if not windows:
+    if not fitting:
         raise ParameterError(
-            f"{where}: none of the declared signatures of func '{func.__name__}' takes a 1-D "
-            f"float64 array: {func.signatures}; leave them out, or add float64(float64[:])"
+            f"{where}: none of the declared signatures of func '{name}' takes {takes}: "
+            f"{func.signatures}; leave them out"
         )
-    result = windows[-1].return_type
+    return fitting[-1]
+
+
+def _same_array(given: Any, wanted: Any) -> bool:
+    """Tell whether two numba types are arrays alike but for layout and writing."""
+    shape = (wanted.ndim, wanted.dtype)
+    return (getattr(given, "ndim", None), getattr(given, "dtype", None)) == shape
+
+
+def compile_reducer(func: Any, where: str, arrays: int = 1) -> None:
+    """Compile a function of so many read-only 1-D float64 arrays that returns one number.
+
+    Raises
+    ------
+    ParameterError
+        It does not compile, or does not return one number.
+    """
+    from numba import types
+
+    array = types.Array(types.float64, 1, "C", readonly=True)
+    many = "a 1-D float64 array" if arrays == 1 else f"{arrays} 1-D float64 arrays"
+    result = compile_for(
+        func, (array,) * arrays, where, f"{many} (read-only: copy it before changing it)"
+    )
     if not isinstance(result, types.Integer | types.Float | types.Boolean):
         raise ParameterError(
             f"{where}: func '{func.__name__}' must return one real number, it returns {result}"
         )
 
 
-def warn_plain(func: Reducer, where: str) -> None:
+def warn_plain(func: Any, where: str, each: str = "window by window") -> None:
     """Say that a plain Python function is slow, and what makes it fast."""
     warnings.warn(
-        f"{where} calls the plain Python function '{getattr(func, '__name__', func)}' window by "
-        "window, which is slow; decorate it with @numba.njit to run it compiled and on all cores",
+        f"{where} calls the plain Python function '{getattr(func, '__name__', func)}' {each}, "
+        "which is slow; decorate it with @numba.njit to run it compiled and on all cores",
         UserWarning,
         stacklevel=3,
     )
@@ -83,6 +107,12 @@ def share_out(tasks: Sequence[Callable[[], None]]) -> None:
     with ThreadPoolExecutor(threads) as pool:
         for done in [pool.submit(task) for task in tasks]:
             done.result()
+
+
+def shares() -> int:
+    """Into how many pieces work is cut for the threads; more than threads, to even them out."""
+    threads = _core.num_threads()
+    return 1 if threads == 1 else 4 * threads
 
 
 def pieces(n: int, count: int) -> list[tuple[int, int]]:

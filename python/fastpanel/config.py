@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -14,7 +14,9 @@ from fastpanel.errors import ConfigError
 class StrictModel(BaseModel):
     """Base of every configuration section: immutable, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+    )
 
 
 M = TypeVar("M", bound=StrictModel)
@@ -77,3 +79,70 @@ def _model_in(annotation: Any) -> Any:
         if found is not None:
             return found
     return None
+
+
+class Key(NamedTuple):
+    """One key of a configuration.
+
+    ``path`` is dotted, with ``[]`` behind a list of sections; ``default`` is
+    plain data, ``domain`` and ``meaning`` are for people.
+    """
+
+    path: str
+    domain: str
+    default: Any
+    meaning: str
+
+
+def keys(model: type[BaseModel]) -> list[Key]:
+    """Every key of a configuration, sections opened up, in the order of the models.
+
+    Examples
+    --------
+    >>> from pydantic import create_model
+    >>> section = create_model("Section", depth=(int, 3))
+    >>> keys(create_model("Whole", section=(section, section())))
+    [Key(path='section.depth', domain='integer', default=3, meaning='')]
+    """
+    schema = model.model_json_schema(by_alias=False)
+    return list(_walk(schema, schema.get("$defs", {}), ""))
+
+
+def _walk(schema: Mapping[str, Any], sections: Mapping[str, Any], prefix: str) -> Iterator[Key]:
+    for name, entry in schema["properties"].items():
+        path, inner = f"{prefix}{name}", _section(entry, sections)
+        if inner is not None:
+            yield from _walk(inner, sections, f"{path}.")
+            continue
+        meaning = " ".join(entry.get("description", "").split())
+        default = entry.get("default", {} if entry.get("type") == "object" else None)
+        yield Key(path, " or ".join(_domains(entry)), default, meaning)
+        inner = _section(entry.get("items", {}), sections)
+        if inner is not None:
+            yield from _walk(inner, sections, f"{path}[].")
+
+
+def _section(entry: Mapping[str, Any], sections: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    found: Mapping[str, Any] | None = sections.get(str(entry.get("$ref", "")).rpartition("/")[2])
+    return found if found is not None and "properties" in found else None
+
+
+def _domains(entry: Mapping[str, Any]) -> list[str]:
+    """What a value may be, each alternative in words."""
+    if "anyOf" in entry:
+        return list(dict.fromkeys(d for choice in entry["anyOf"] for d in _domains(choice)))
+    values = entry.get("enum", [entry["const"]] if "const" in entry else [])
+    if values:
+        return [f"`{value}`" for value in values]
+    kind = str(entry.get("type", "anything"))
+    if kind == "array":
+        items: Mapping[str, Any] = entry.get("items") or next(
+            iter(entry.get("prefixItems", [])), {}
+        )
+        return ["list" if "$ref" in items else f"list of {' or '.join(_domains(items))}"]
+    words = {"object": "mapping", "boolean": "true or false", "string": "text"}
+    limits = [f"{sign} {entry[word]:g}" for word, sign in _LIMITS.items() if word in entry]
+    return [" ".join([words.get(kind, kind), ", ".join(limits)]).strip()]
+
+
+_LIMITS = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}

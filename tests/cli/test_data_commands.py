@@ -272,7 +272,7 @@ def test_the_wizard_asks_again_until_the_line_parses(place, monkeypatch, capsys)
 
 
 def test_the_wizard_stops_at_the_end_of_its_input(place, monkeypatch, capsys):
-    assert ask(monkeypatch, "audit") == 130
+    assert ask(monkeypatch, "audit", "features") == 130
     assert "stopped" in capsys.readouterr().err
 
 

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numba
 import numpy as np
 import polars as pl
 import pytest
 
+import fastpanel as fp
 from fastpanel.data import clean_bars, simulated_market
 from fastpanel.errors import (
     DuplicateNameError,
@@ -97,6 +96,8 @@ def test_bad_registrations():
         register("x", inputs=("rev_1w",), frequency="daily")
     with pytest.raises(ParameterError, match="at least one input"):
         register("x", inputs=())
+    with pytest.raises(ParameterError, match="horizon and lookback are weeks, at least 0"):
+        register("x", lookback=-1)
 
 
 @pytest.mark.parametrize("frequency", ["weekly", "daily"])
@@ -120,12 +121,67 @@ def test_catalog_names_and_repr():
     assert catalog().to_frame().columns[:4] == ["group", "key", "name", "horizon"]
 
 
-def test_the_docs_list_every_column():
-    text = (Path(__file__).resolve().parents[2] / "docs" / "features.md").read_text()
-    for column in catalog():
-        formula = column.formula.replace("|", "\\|")
-        line = (
-            f"| `{column.name}` | `{column.key}` | {column.frequency} | {column.lookback} "
-            f"| {column.unit} | `{formula}` |"
-        )
-        assert line in text
+def trailing_range(high, low):
+    """Highest high less lowest low of all rows so far, of one asset."""
+    out = np.empty(len(high))
+    top, bottom = -np.inf, np.inf
+    for row in range(len(high)):
+        top = top if np.isnan(high[row]) else max(top, high[row])
+        bottom = bottom if np.isnan(low[row]) else min(bottom, low[row])
+        out[row] = top - bottom
+    high[:] = np.nan  # its own copy
+    return out
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("frequency", ["weekly", "daily"])
+def test_one_asset_at_a_time_compiled_or_not(clean, frequency, threads):
+    two = {"inputs": ("high", "low"), "frequency": frequency}
+    register("whole", **two)(lambda high, low: np.fmax.accumulate(high) - np.fmin.accumulate(low))
+    register("compiled", per_asset=True, **two)(numba.njit(trailing_range))
+    register("plain", per_asset=True, **two)(trailing_range)
+    fp.set_num_threads(threads)
+    try:
+        with pytest.warns(UserWarning, match=r"'trailing_range' asset by asset.*numba\.njit"):
+            panel = compute(clean, "custom", allow_ragged=True)
+    finally:
+        fp.set_num_threads(None)
+    whole, compiled, plain = np.moveaxis(panel.values, 2, 0)
+    np.testing.assert_array_equal(compiled, plain)
+    there = np.isfinite(whole) & np.isfinite(plain)
+    assert there.mean() > 0.5
+    np.testing.assert_array_equal(plain[there], whole[there])
+
+
+@pytest.mark.parametrize("per_asset", [False, True])
+def test_a_compile_error_names_the_feature_and_shows_the_line(clean, per_asset):
+    @register("broken", per_asset=per_asset)
+    @numba.njit
+    def broken(close):
+        return close.no_such_thing()  # the line to show
+
+    with pytest.raises(ParameterError, match="feature 'broken': func 'broken' does not") as caught:
+        compute(clean, features="broken", allow_ragged=True)
+    assert "no_such_thing()  # the line to show" in str(caught.value)
+
+
+def test_a_result_per_asset_has_its_length(clean):
+    register("number", per_asset=True)(numba.njit(lambda close: close[-1]))
+    with pytest.raises(ParameterError, match="feature 'number': func must return one 1-D array"):
+        compute(clean, features="number", allow_ragged=True)
+    register("short", per_asset=True)(numba.njit(lambda close: close[1:].copy()))
+    with pytest.raises(ShapeError, match=r"feature 'short' has shape \(\d+,\), expected \(\d+,\)"):
+        compute(clean, features="short", allow_ragged=True)
+
+
+def test_the_audit_catches_a_peeking_compiled_feature(clean):
+    @register("peeks", per_asset=True, frequency="daily")
+    @numba.njit
+    def peeks(close):
+        out = np.full(len(close), np.nan)
+        out[:-1] = close[1:] - close[:-1]
+        return out
+
+    register("honest", per_asset=True)(numba.njit(lambda close: close * 2.0))
+    report = fp.audit(clean, groups="custom", cuts=3, allow_ragged=True)
+    assert {finding.feature for finding in report.findings} == {"peeks"}

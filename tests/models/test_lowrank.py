@@ -132,3 +132,34 @@ def test_gradient_is_finite_for_extreme_residuals():
         return terms[0].sum() + terms[1].sum()
 
     assert np.isfinite(np.asarray(jax.grad(loss)(jnp.zeros(3)))).all()
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_the_compiled_density_calls_no_lapack(masked):
+    # two batched LAPACK calls at a time block every worker of XLA's pool on the CPU
+    c = {k: None if v is None else jnp.asarray(v, jnp.float32) for k, v in case(8).items()}
+    observed = c["observed"].astype(bool) if masked else None
+
+    def loss(loadings, sigma):
+        law = jax_dist.FactorStudentT(4.0, c["loc"], loadings, sigma, observed)
+        return law.log_prob(c["value"]).sum()
+
+    text = jax.jit(jax.grad(loss)).lower(c["loadings"], c["sigma"]).as_text()
+    assert "custom_call" not in text
+
+
+@pytest.mark.parametrize("df", [None, 3.5])
+@pytest.mark.parametrize("K", [0, 3, 6])
+def test_without_a_mask_the_density_is_that_of_full_rows(K, df):
+    c = case(K)
+    c["observed"] = np.ones((T, A), dtype=bool)
+    expected = reference(c, df)
+    kind = "FactorNormal" if df is None else "FactorStudentT"
+    tail = () if df is None else (df,)
+    names = ("loc", "loadings", "sigma")
+    args = [None if c[n] is None else torch.as_tensor(c[n]) for n in names]
+    got = getattr(torch_dist, kind)(*tail, *args).log_prob(torch.as_tensor(c["value"]))
+    np.testing.assert_allclose(got.numpy(), expected, rtol=1e-10)
+    args = [None if c[n] is None else jnp.asarray(c[n], jnp.float32) for n in names]
+    got = getattr(jax_dist, kind)(*tail, *args).log_prob(jnp.asarray(c["value"], jnp.float32))
+    np.testing.assert_allclose(np.asarray(got), expected, rtol=2e-5, atol=2e-5)

@@ -16,13 +16,23 @@ from tests.pipelines.conftest import export, hours
 
 import fastpanel as fp
 from fastpanel.data.stores import read_clean, read_return_tensor, read_returns
-from fastpanel.errors import ArtifactError, ConfigError, DataError, ParameterError
+from fastpanel.errors import (
+    ArtifactError,
+    ConfigError,
+    DataError,
+    MissingExtraError,
+    ParameterError,
+)
 from fastpanel.pipelines import Environment, clean_data
 
 FX = Path(__file__).resolve().parents[3] / "shared" / "data" / "hourly_fx_index.parquet"
 FILES = [
     "daily_ohlc.csv",
     "daily_ohlc_meta.json",
+    "quality.png",
+    "quality_assets.csv",
+    "quality_findings.csv",
+    "quality_weeks.csv",
     "return_tensor.pt",
     "returns.csv",
     "weekly_ohlc.csv",
@@ -254,3 +264,26 @@ def test_hourly_fx_and_indices(environment):
     row = [str(np.datetime64(t, "D")) for t in returns.times]
     position = next(i for i, day in enumerate(row) if "2018-06-11" <= day <= "2018-06-17")
     assert math.isclose(returns.values[position, 0], by_hand, rel_tol=1e-12)
+
+
+def test_quality_tables_and_picture_lie_beside_the_data(environment, market, monkeypatch):
+    wednesday = pl.col("timestamp").dt.date().cast(pl.String) == "2023-06-07"
+    done = clean(environment, market.filter(~(wednesday & (pl.col("asset") == "SIM01"))), "2023-01")
+    table = pl.read_csv(done.folder / "quality_findings.csv")
+    rows = table.filter(pl.col("reason") == "days missing").rows()
+    assert ("SIM01", "days missing", 1, "2023-23", "2023-23", "1 weekday") in rows
+    weeks = pl.read_csv(done.folder / "quality_weeks.csv")
+    assert ("SIM01", "2023-23", "days missing", 1.0) in weeks.rows()
+    assert pl.read_csv(done.folder / "quality_assets.csv").height == 3
+    assert table.height == done.quality.findings.height
+    picture = (done.folder / "quality.png").read_bytes()
+    assert picture[:4] == b"\x89PNG"
+
+    def missing(report):
+        raise MissingExtraError("matplotlib is needed")
+
+    monkeypatch.setattr("fastpanel.pipelines._cleaning.draw_quality", missing)
+    (done.folder / "quality.png").unlink()
+    again = clean_data("2023-01", environment=environment, progress=False)
+    assert not (again.folder / "quality.png").exists()
+    assert (again.folder / "quality_findings.csv").is_file()

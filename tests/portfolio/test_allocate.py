@@ -259,3 +259,41 @@ def test_an_uncapped_long_short_book_meets_its_net_and_gross(seed, assets, net):
     weights = allocate({"samples": samples}, {"net": net})
     assert weights.sum() == pytest.approx(net, abs=1e-9)
     assert np.abs(weights).sum() == pytest.approx(1.0)
+
+
+def test_a_registered_allocator_sees_present_assets_and_is_kept_inside_the_limits():
+    from fastpanel.portfolio import allocators, register_allocator
+
+    seen = {}
+
+    @register_allocator("test_all_on_first")
+    def all_on_first(samples, mean, spec):
+        seen.update(shape=samples.shape, mean=mean, bet=spec.params["bet"])
+        return np.array([spec.params["bet"], -spec.params["bet"]])
+
+    samples = draws([0.1, NAN, -0.2], [1, 1, 1])
+    spec = {"method": "test_all_on_first", "params": {"bet": 3.0}, "max_weight": 0.4}
+    assert allocate({"samples": samples}, spec).tolist() == [0.4, 0.0, -0.4]
+    assert seen["shape"] == (4, 2)
+    np.testing.assert_allclose(seen["mean"], [0.1, -0.2])
+    assert allocate({"samples": samples}, {**spec, "max_weight": None}).tolist() == [0.5, 0, -0.5]
+    assert allocate({"samples": samples}, {**spec, "long_only": True}).tolist() == [0.4, 0, 0]
+    assert {"equal", "mean_over_vol", "top_k", "min_cvar"} < set(allocators())
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [([1.0], r"returned shape \(1,\) for 2 assets"), ([1.0, NAN], "returned nan for asset 1 of 2")],
+)
+def test_a_broken_allocator_is_named(answer, message):
+    from fastpanel.portfolio import register_allocator
+
+    name = f"test_broken_{len(answer)}"
+    register_allocator(name)(lambda samples, mean, spec: answer)
+    with pytest.raises((ShapeError, DataError), match=f"'{name}' {message}"):
+        allocate({"samples": draws([0.1, 0.2], [1, 1])}, {"method": name})
+
+
+def test_an_unknown_method_names_the_nearest():
+    with pytest.raises(ConfigError, match="did you mean 'mean_over_vol'"):
+        allocate({"samples": draws([0.1], [1])}, {"method": "mean_vol"})

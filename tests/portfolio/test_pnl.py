@@ -88,3 +88,14 @@ weights = st.lists(st.floats(-1, 1), min_size=3, max_size=3)
 def test_costs_never_help_and_staying_is_free(w, before, y, bps):
     assert compute_pnl(w, y, before, {"bps": bps}) <= compute_pnl(w, y, before)
     assert compute_pnl(w, y, w, {"bps": bps, "min_fee": 0.1}) == compute_pnl(w, y, w)
+
+
+def test_closing_a_position_without_a_price_costs_the_forced_sale():
+    costs = {"bps": 10, "liquidation_bps": 200}
+    # the asset has left: 0.5 is sold for 10 + 200 basis points of it
+    assert compute_pnl([0.0], [NAN], [0.5], costs) == pytest.approx(-0.5 * 0.021)
+    assert compute_pnl([0.2], [NAN], [-0.5], costs) == pytest.approx(-0.7 * 0.021)
+    # with a price, or while it is only held or entered, there is no forced sale
+    assert compute_pnl([0.0], [0.1], [0.5], costs) == pytest.approx(-0.0005)
+    assert compute_pnl([0.5], [NAN], [0.5], costs) == 0.0
+    assert compute_pnl([0.5], [NAN], None, costs) == pytest.approx(-0.0005)

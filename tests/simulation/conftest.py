@@ -28,12 +28,10 @@ def panel() -> fp.Panel:
     return make_panel()
 
 
-@pytest.fixture
-def config(tmp_path, monkeypatch) -> dict:
+def stub_config(label: str = "run") -> dict:
     """Stub mode: the whole flow without a probabilistic programming library."""
-    monkeypatch.setenv("SIMULATION_SOURCE", str(tmp_path / "runs"))
     return {
-        "data": {"simulation_output_path": "run"},
+        "data": {"simulation_output_path": label},
         "cv": {"warmup_len": 11, "group_len": 14, "horizon": 1, "embargo_len": 2, "q": 2},
         "scoring": {"spec": {"metric_name": "energy_score"}},
         "predictive": {"num_samples": 64},
@@ -51,3 +49,9 @@ def config(tmp_path, monkeypatch) -> dict:
         "model_selection": {"enable": True},
         "flags": {"simulation_mode": "stub"},
     }
+
+
+@pytest.fixture
+def config(tmp_path, monkeypatch) -> dict:
+    monkeypatch.setenv("SIMULATION_SOURCE", str(tmp_path / "runs"))
+    return stub_config()

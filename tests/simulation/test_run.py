@@ -76,6 +76,25 @@ def test_score_recomputed_from_a_payload_equals_the_recorded_one(config, panel):
     assert record.score == pytest.approx(-payload["es"].numpy().mean(), rel=1e-6)
 
 
+def test_unknown_names_are_found_before_any_work(config, panel, tmp_path):
+    config["flags"] = {"simulation_mode": "full"}
+    config["scoring"]["spec"]["metric_name"] = "energy_scare"
+    config["model"] = {
+        "model_name": "factor_model_v0",
+        "guide_name": "no_guide",
+        "prebuild": {"enabled": True, "name": "no_hook"},
+    }
+    with pytest.raises(ConfigError) as caught:
+        run(config, panel)
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "config: 4 unknown names"
+    keys = ("scoring.spec.metric_name", "model.prebuild.name", "model.model_name")
+    for key in (*keys, "model.guide_name"):
+        assert sum(f"{key}: Unknown registry key" in line for line in lines) == 1
+    assert "'energy_score'" in lines[1] and "'neg_mse'" in lines[1]
+    assert not (tmp_path / "runs").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "present", "absent"),
     [
@@ -139,6 +158,17 @@ def test_damaged_payload_is_computed_again(config, panel):
     path = folder / "inner" / "outer_3" / "candidates" / "candidate_1_split_0.pt"
     path.write_bytes(path.read_bytes()[:-7] + b"damaged")
     run(config, panel)
+    assert files(folder) == whole
+
+
+@pytest.mark.parametrize("name", ["result.npz", "weights.csv", "finished.json"])
+def test_damaged_outer_result_is_named_and_computed_again(config, panel, name, capsys):
+    folder = run(config, panel).folder
+    whole = files(folder)
+    path = folder / "outer" / "outer_3" / name
+    path.write_bytes(path.read_bytes()[:-7] + b"damaged")
+    fp.simulation.run(config, panel=panel, progress=fp.progress.PlainReporter(sys.stdout))
+    assert f"Damaged file {path}: the fold is computed again" in capsys.readouterr().out
     assert files(folder) == whole
 
 
@@ -319,3 +349,40 @@ def test_cold_start_gives_no_state(config, panel):
     config["outer"] = {"test_groups": "last", "warm_start": False}
     run(config, panel, hooks=replace(stub, fit_model=fit))
     assert set(states) == {None}
+
+
+def test_adjacent_folds_carry_their_weights_over(config, panel):
+    """Only the first week of all is entered from cash; the books add up by hand."""
+    config = {**config, "cost": {"bps": 30.0}, "allocation": {"max_weight": 0.3}}
+    result = run(config, panel)
+    weights = np.concatenate([fold.weights for fold in result.outer])
+    rows = np.concatenate([fold.rows for fold in result.outer])
+    assert (np.diff(rows) == 1).all()
+    before = np.vstack([np.zeros_like(weights[:1]), weights[:-1]])
+    earned = (weights * np.array(panel.targets)[rows]).sum(axis=1)
+    by_hand = earned - 0.003 * np.abs(weights - before).sum(axis=1)
+    pnl = np.concatenate([fold.pnl for fold in result.outer])
+    np.testing.assert_allclose(pnl, by_hand, atol=1e-15)
+    stored = [
+        pl.read_csv(result.folder / "outer" / f"outer_{fold.group}" / "pnl.csv")["pnl"].to_numpy()
+        for fold in result.outer
+    ]
+    np.testing.assert_array_equal(np.concatenate(stored), pnl)
+
+
+def test_folds_that_do_not_touch_start_from_cash(config, panel):
+    config = {**config, "cost": {"bps": 30.0}, "outer": {"test_groups": [2, 4]}}
+    first, last = run(config, panel).outer
+    targets = np.array(panel.targets)
+    for fold in (first, last):
+        earned = fold.weights[0] @ targets[fold.rows[0]]
+        assert fold.pnl[0] == pytest.approx(earned - 0.003 * np.abs(fold.weights[0]).sum())
+
+
+def test_same_bar_execution_earns_what_it_has_seen_and_marks_the_report(config, panel):
+    config = {**config, "allocation": {"execution": "same_bar"}}
+    result = run(config, panel)
+    fold = result.outer[0]
+    targets = np.array(panel.targets)
+    np.testing.assert_allclose(fold.pnl, (fold.weights * targets[fold.rows - 1]).sum(axis=1))
+    assert "same bar" in result.report.read_text()

@@ -11,6 +11,7 @@ import typer
 from fastpanel._environment import dotenv
 from fastpanel._version import __version__
 from fastpanel.cli._audit import audit
+from fastpanel.cli._backtest import backtest
 from fastpanel.cli._data_cleaning import data_cleaning
 from fastpanel.cli._data_processing import data_processing
 from fastpanel.cli._feature_engineering import feature_engineering
@@ -34,9 +35,10 @@ for command in (
     data_processing,
     feature_engineering,
     simulation,
-    audit,
+    backtest,
 ):
     app.command(command.__name__)(command)  # typer would turn the underscores into dashes
+app.add_typer(audit, name="audit")
 
 
 @app.callback(invoke_without_command=True)

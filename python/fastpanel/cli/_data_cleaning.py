@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+_LINES = 20
 _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
@@ -86,7 +87,7 @@ def data_cleaning(
             time_zone=time_zone,
             progress=log,
         )
-        dropped = done.clean.meta["weekly"]["partial_weeks_dropped"]
-        cut = f"; dropped cut weeks {', '.join(dropped)}" if dropped else ""
-        log.say(f"{done.clean!r}{cut}")
+        log.say(repr(done.clean))
+        for line in done.quality.lines(most=_LINES):
+            log.say(line)
     typer.echo(str(done.folder.resolve()))

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from fastpanel import _core
 from fastpanel._jit import (
     Reducer,
     compile_reducer,
     is_compiled,
     pieces,
     share_out,
+    shares,
     takes_read_only,
     warn_plain,
 )
@@ -77,9 +77,9 @@ def apply(x: ArrayLike, func: Reducer, *, axis: int = -1) -> FloatArray:
     if is_compiled(func):
         compile_reducer(func, "cross_section.apply")
         values.flags.writeable = not takes_read_only(func)
-        wanted = 1 if _core.num_threads() == 1 else 4 * _core.num_threads()
         drive = _driver(func)
-        share_out([partial(drive, values, counts, p, result) for p in pieces(len(table), wanted)])
+        cut = pieces(len(table), shares())
+        share_out([partial(drive, values, counts, piece, result) for piece in cut])
     else:
         warn_plain(func, "cross_section.apply")
         values.flags.writeable = False

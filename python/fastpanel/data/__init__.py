@@ -6,13 +6,17 @@ from fastpanel.data._clean import clean_bars
 from fastpanel.data._clean_bars import CleanBars, WeeklyReturns
 from fastpanel.data._panel import Panel
 from fastpanel.data._simulated import simulated_market
+from fastpanel.data.defects import REASONS, Quality, quality
 
 __all__ = [
+    "REASONS",
     "CleanBars",
     "Panel",
     "PriceArrays",
+    "Quality",
     "WeeklyReturns",
     "clean_bars",
+    "quality",
     "read_bars",
     "simulated_market",
 ]

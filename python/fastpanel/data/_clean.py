@@ -90,7 +90,7 @@ def clean_bars(
     _check_choice("return_type", return_type, ("simple", "log"))
     _check_choice("return_basis", return_basis, ("within_week", "close_to_close"))
     table, names = _select(read_bars(bars), start, end, assets)
-    table = _with_calendar(table, time_zone)
+    table = with_calendar(table, time_zone)
     weeks, dropped = _complete_weeks(_weeks(table), table, keep_partial)
     if weeks.is_empty():
         raise DataError(
@@ -150,7 +150,7 @@ def _utc(instant: np.datetime64) -> pl.Expr:
     return pl.lit(instant).dt.replace_time_zone("UTC")
 
 
-def _with_calendar(bars: pl.DataFrame, time_zone: str) -> pl.DataFrame:
+def with_calendar(bars: pl.DataFrame, time_zone: str) -> pl.DataFrame:
     """Add local ``day``, its ``monday`` and the ``session`` (the day it counts for)."""
     import polars as pl
 

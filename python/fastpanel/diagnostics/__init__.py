@@ -19,8 +19,9 @@ from fastpanel.diagnostics._draw_calibration import (
 )
 from fastpanel.diagnostics._draw_fan import draw_fan
 from fastpanel.diagnostics._draw_outcome import draw_candidates, draw_pnl
+from fastpanel.diagnostics._draw_quality import draw_quality
 from fastpanel.diagnostics._fan import Fan, fan
-from fastpanel.diagnostics._files import save_figure
+from fastpanel.diagnostics._files import png, save_figure
 from fastpanel.diagnostics._forecasts import Forecasts, pool_splits
 from fastpanel.diagnostics._page import Facts, Picture, Report, Section, Table, Text
 from fastpanel.diagnostics._report import render_report, write_report
@@ -55,9 +56,11 @@ __all__ = [
     "draw_fan",
     "draw_pit",
     "draw_pnl",
+    "draw_quality",
     "fan",
     "pit_histogram",
     "pit_values",
+    "png",
     "pool_splits",
     "render_report",
     "save_figure",

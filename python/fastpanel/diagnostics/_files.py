@@ -20,11 +20,16 @@ if TYPE_CHECKING:
 DPI = 180
 
 
-def save_figure(path: Path, figure: Figure) -> Path:
-    """Write a figure as PNG, atomically; the same figure gives the same bytes."""
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG; the same figure gives the same bytes."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    write_bytes(path, buffer.getvalue())
+    return buffer.getvalue()
+
+
+def save_figure(path: Path, figure: Figure) -> Path:
+    """Write a figure as PNG, atomically; the same figure gives the same bytes."""
+    write_bytes(path, png(figure))
     return path
 
 

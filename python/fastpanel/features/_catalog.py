@@ -6,16 +6,12 @@ import difflib
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
-import numpy as np
-
-from fastpanel.errors import DuplicateNameError, ParameterError, ShapeError, UnknownNameError
+from fastpanel.errors import DuplicateNameError, ParameterError, UnknownNameError
 from fastpanel.features._column import Catalog, FeatureColumn
-from fastpanel.features._inputs import Inputs
+from fastpanel.features._own import PRICES, adapt
 from fastpanel.features._table import BUILT_IN
-from fastpanel.typing import FloatArray
 
 F = TypeVar("F", bound=Callable[..., Any])
-_PRICES = ("open", "high", "low", "close")
 _own: dict[str, FeatureColumn] = {}
 
 
@@ -78,14 +74,15 @@ def register(
     lookback: int = 0,
     unit: str = "",
     formula: str = "",
+    per_asset: bool = False,
     replace: bool = False,
 ) -> Callable[[F], F]:
     """Register a feature of your own; use as a decorator.
 
-    The function gets one ``float64`` array per input and returns one of the
-    same shape. It may be plain NumPy, ``fp.rolling`` kernels or a Numba
-    ``@njit`` function. From then on :func:`compute` offers it and
-    ``fp.audit`` examines it like a built-in one.
+    The function gets one ``float64`` array per input, a copy that it may write
+    into, and returns one of the same shape. It may be plain NumPy,
+    ``fp.rolling`` kernels or a Numba ``@njit`` function. From then on
+    :func:`compute` offers it and ``fp.audit`` examines it like a built-in one.
 
     Parameters
     ----------
@@ -104,6 +101,11 @@ def register(
         Weeks in its name and first valid weekly row; documentation.
     unit, formula : str
         Documentation.
+    per_asset : bool
+        Call the function once for each asset with 1-D arrays ``[T]`` or
+        ``[D]``, its own history alone. An ``@njit`` function then runs without
+        the GIL, assets in parallel; a plain one works too, slowly, and
+        :func:`compute` warns. For loops over time.
     replace : bool
         Take the place of an earlier feature of yours with this name.
 
@@ -112,7 +114,9 @@ def register(
     DuplicateNameError
         If the name is taken.
     ParameterError
-        If an input or the frequency is unknown.
+        If an input or the frequency is unknown, or horizon or lookback is
+        negative. Raised by :func:`compute`: the ``@njit`` function does not
+        compile (the message shows your line).
 
     Examples
     --------
@@ -128,6 +132,11 @@ def register(
     """
     if frequency not in ("weekly", "daily"):
         raise ParameterError(f"frequency is {frequency!r}; choose 'weekly' or 'daily'")
+    if horizon < 0 or lookback < 0:
+        raise ParameterError(
+            f"feature '{name}': horizon and lookback are weeks, at least 0; "
+            f"got {horizon} and {lookback}"
+        )
     _check_inputs(tuple(inputs), frequency)
     taken = {column.name for column in BUILT_IN} | (set() if replace else set(_own))
     if name in taken:
@@ -144,7 +153,7 @@ def register(
             inputs=tuple(inputs),
             unit=unit,
             formula=formula,
-            compute=_adapter(function, name, tuple(inputs), frequency),
+            compute=adapt(function, name, tuple(inputs), frequency, per_asset),
         )
         return function
 
@@ -159,35 +168,9 @@ def unregister(name: str) -> None:
 
 
 def _check_inputs(inputs: tuple[str, ...], frequency: str) -> None:
-    known = (*_PRICES, "return", *(catalog().names if frequency == "weekly" else ()))
+    known = (*PRICES, "return", *(catalog().names if frequency == "weekly" else ()))
     for name in inputs:
         if name not in known:
             raise ParameterError(f"unknown input '{name}' of a {frequency} feature")
     if not inputs:
         raise ParameterError("a feature needs at least one input")
-
-
-def _adapter(
-    function: Callable[..., Any], name: str, inputs: tuple[str, ...], frequency: str
-) -> Callable[[Inputs], FloatArray]:
-    """Feed arrays by name; copies, so that a function may write into what it gets."""
-    daily = frequency == "daily"
-
-    def array(x: Inputs, wanted: str) -> FloatArray:
-        if wanted in _PRICES:
-            price: FloatArray = getattr(x.daily if daily else x.weekly, wanted)
-            return price
-        if wanted == "return":
-            return x.daily_return if daily else x.log_return
-        return x.column(wanted)
-
-    def compute(x: Inputs) -> FloatArray:
-        arrays = [array(x, wanted).copy() for wanted in inputs]
-        values = np.asarray(function(*arrays), np.float64)
-        if values.shape != arrays[0].shape:
-            raise ShapeError(
-                f"feature '{name}' has shape {values.shape}, expected {arrays[0].shape}"
-            )
-        return x.sample(values) if daily else values
-
-    return compute

@@ -102,5 +102,6 @@ def _refuse_gaps(week: PriceArrays) -> None:
     more = f" ({len(rows) - 1} more such weeks)" if len(rows) > 1 else ""
     raise DataError(
         f"asset '{week.assets[assets[0]]}' has no bar in the week labelled {label}{more}; "
-        "drop the asset, shorten the range, or pass allow_ragged=True to mask such weeks"
+        "drop the asset, shorten the range, or pass allow_ragged=True (--allow-ragged) to mask "
+        "such weeks"
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from fastpanel.models import _factor as _factor
+from fastpanel.models import _regime as _regime
+from fastpanel.models import _volatility as _volatility
 from fastpanel.models._api import fit, fit_many, predict, predict_many
+from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, ModelConfig, SVIConfig, TrainingConfig
 from fastpanel.models._contract import (
     FitJob,
@@ -19,18 +22,22 @@ from fastpanel.models._registries import (
     default_guide_registry,
     default_model_registry,
     default_prebuild_registry,
+    guide_registry,
     metric_registry,
+    model_registry,
     register_complexity,
     register_guide,
     register_metric,
     register_model,
     register_prebuild,
+    resolve_backend,
     run_prebuild,
 )
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 
 __all__ = [
+    "Carry",
     "FitConfig",
     "FitJob",
     "FitState",
@@ -52,7 +59,9 @@ __all__ = [
     "fit",
     "fit_many",
     "group_windows",
+    "guide_registry",
     "metric_registry",
+    "model_registry",
     "predict",
     "predict_many",
     "register_complexity",
@@ -60,6 +69,7 @@ __all__ = [
     "register_metric",
     "register_model",
     "register_prebuild",
+    "resolve_backend",
     "run_prebuild",
     "segments",
 ]

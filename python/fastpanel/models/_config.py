@@ -23,18 +23,31 @@ class SVIConfig(StrictModel):
     """
 
     num_steps: int = Field(default=1000, ge=0)
+    """Optimiser steps."""
     learning_rate: Positive = 1e-3
+    """Step size of the optimiser."""
     tbptt_window_len: int | None = Field(default=None, ge=1)
+    """Weeks per window of truncated back-propagation; null: the whole stretch."""
     tbptt_burn_in_len: int = Field(default=0, ge=0)
+    """First weeks of a window that give context but no loss."""
     overlap_burn_in: bool = False
+    """Windows overlap by the burn-in, so that no week is lost to it."""
     grad_accum_steps: int = Field(default=1, ge=1)
+    """Windows whose gradients make one optimiser step."""
     num_elbo_particles: int = Field(default=1, ge=1)
+    """Draws per estimate of the loss."""
     log_every: int | None = Field(default=None, ge=1)
+    """Log the loss every so many steps; null: never."""
     optimizer: Literal["Adam", "ClippedAdam"] = "ClippedAdam"
+    """ClippedAdam clips gradients and can decay the step size."""
     betas: tuple[Decay, Decay] = (0.95, 0.999)
+    """Decay rates of Adam's moments."""
     clip_norm: Positive = 10.0
+    """Gradients of ClippedAdam are clipped at this value."""
     lr_decay: float = Field(default=1.0, gt=0, le=1)
+    """Factor that the step size has reached at the last step (ClippedAdam)."""
     loss: Literal["auto", "Trace_ELBO", "TraceMeanField_ELBO"] = "auto"
+    """ELBO estimator; auto: the analytic KL where the guide is mean-field."""
 
     @model_validator(mode="after")
     def _windows_longer_than_burn_in(self) -> SVIConfig:
@@ -51,16 +64,22 @@ class TrainingConfig(StrictModel):
 
     svi: SVIConfig = SVIConfig()
     standardize_targets: bool = True
+    """Scale targets by their training mean and standard deviation per asset."""
 
 
 class ModelConfig(StrictModel):
     """``model``. ``prebuild`` is read by the caller that runs the hook."""
 
     backend: Literal["auto", "pyro", "numpyro"] = "auto"
+    """auto: NumPyro where it has both names, else Pyro."""
     model_name: str = "factor_model_v1"
+    """A registered model."""
     guide_name: str = "factor_guide_v1"
+    """A registered guide."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the model."""
     guide_params: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the guide."""
     prebuild: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -71,12 +90,16 @@ class FitConfig(StrictModel):
     ask for; the NumPyro back end then pads to few sizes up to it, so that few
     programs are compiled. Padding is masked: it shifts the random
     stream, not the law of the result.
+
+    ``use_gpu`` lets the fit run on a CUDA device; ``TORCH_DEVICE`` in the
+    environment names which. Without one it runs on the CPU, with a warning.
     """
 
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
     seed: int = Field(default=0, ge=0, lt=2**63)
     pad_to: tuple[int, int] | None = None
+    use_gpu: bool = False
 
 
 def parse_config(config: Mapping[str, Any]) -> FitConfig:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-_UNROLLED = 4
-
 
 def quadratic(
     xp: Any, residual: Any, loadings: Any, log_sigma: Any, observed: Any
@@ -29,59 +27,113 @@ def quadratic(
     log_sigma
         ``[..., A]``.
     observed
-        ``[T, A]``, 1.0 = observed, 0.0 = masked.
+        ``[T, A]``, 1.0 = observed, 0.0 = masked; None where nothing is masked,
+        which needs one factorisation instead of one per row.
 
     Returns
     -------
     (log_det, distance)
-        Both ``[..., T]``. Cost O(T A K^2); no matrix of size A x A is formed.
+        ``distance [..., T]``; ``log_det [..., T]``, or ``[..., 1]`` without a
+        mask. Cost O(T A K^2), or O(T A K) without a mask; no matrix of size
+        A x A is formed.
 
     Notes
     -----
-    Woodbury and the matrix determinant lemma; the K x K system is solved by an
-    unrolled Cholesky factorisation, since a batched call per row would cost
-    more than the arithmetic.
+    Woodbury and the matrix determinant lemma. The K x K systems are factorised
+    by plain array arithmetic and never by LAPACK: a batched call per row costs
+    more than the arithmetic, and on the CPU two of them at a time can stop a
+    JAX program for good (``docs/decisions/0010``).
     """
     # masks enter through products with [A] vectors only: the one large array is the residual
     inverse = xp.exp(-2.0 * log_sigma)
     distance = (residual * residual * inverse[..., None, :]).sum(-1)
-    log_det = 2.0 * _row_dot(observed, log_sigma)
+    if observed is None:
+        log_det = 2.0 * log_sigma.sum(-1)[..., None]
+    else:
+        log_det = 2.0 * (observed @ log_sigma[..., None])[..., 0]
     if loadings is None:
         return log_det, distance
-    columns = [loadings[..., k] for k in range(loadings.shape[-1])]
-    scaled = [column * inverse for column in columns]
-    projected = [_row_dot(residual, column) for column in scaled]
-    gram = [
-        [
-            _row_dot(observed, scaled[i] * columns[j]) + (1.0 if i == j else 0.0)
-            for j in range(i + 1)
-        ]
-        for i in range(len(columns))
-    ]
-    if len(columns) > _UNROLLED:
-        return _solved(xp, log_det, distance, gram, projected)
-    for i, row in enumerate(gram):
-        for j in range(i):
-            row[j] = (row[j] - sum(row[k] * gram[j][k] for k in range(j))) / gram[j][j]
-            projected[i] = projected[i] - row[j] * projected[j]
-        pivot = row[i] - sum(row[k] * row[k] for k in range(i))
-        row[i] = xp.sqrt(pivot)
-        projected[i] = projected[i] / row[i]
+    scaled = loadings * inverse[..., None]
+    if observed is None:
+        gram = (xp.swapaxes(scaled, -1, -2) @ loadings)[..., None]
+        whitened, own = _whiten(xp, gram, xp.swapaxes(scaled, -1, -2))
+        projected = residual @ xp.swapaxes(whitened, -1, -2)
+        return log_det + own, distance - (projected * projected).sum(-1)
+    gram, right = _products(xp, residual, loadings, scaled, observed)
+    whitened, own = _whiten(xp, gram, right)
+    return log_det + own, distance - (whitened * whitened).sum(-2)
+
+
+def state_quadratic(
+    xp: Any,
+    residual: Any,
+    loadings: Any,
+    log_sigma: Any,
+    observed: Any,
+    factor: Any,
+    noise: Any,
+) -> tuple[Any, Any]:
+    """:func:`quadratic` in each of G states that rescale factors and noise.
+
+    In state g the covariance is ``factor_g^2 loadings loadings' + noise_g^2
+    diag(sigma^2)``. The products over assets are formed once for all states.
+
+    Parameters
+    ----------
+    xp, observed
+        As in :func:`quadratic`; ``observed`` is given.
+    residual
+        ``[..., G, T, A]``, or ``[..., 1, T, A]`` where all states share it.
+    loadings, log_sigma
+        ``[..., A, K]`` or None, and ``[..., A]``.
+    factor, noise
+        ``[..., G]``.
+
+    Returns
+    -------
+    (log_det, distance)
+        Both ``[..., G, T]``.
+    """
+    inverse = xp.exp(-2.0 * log_sigma)[..., None, :]
+    factor, noise = factor[..., None], noise[..., None]
+    precision = noise**-2.0
+    distance = (residual * residual * inverse[..., None, :]).sum(-1) * precision
+    log_det = 2.0 * (observed @ log_sigma[..., None])[..., None, :, 0]
+    log_det = log_det + 2.0 * observed.sum(-1) * xp.log(noise)
+    if loadings is None:
+        return log_det, distance
+    loadings = loadings[..., None, :, :]
+    scaled = loadings * inverse[..., None]
+    gram, right = _products(xp, residual, loadings, scaled, observed)
+    share, weight = (factor**2 * precision)[..., None, None], (factor * precision)[..., None]
+    whitened, own = _whiten(xp, gram * share, right * weight)
+    return log_det + own, distance - (whitened * whitened).sum(-2)
+
+
+def _products(xp: Any, residual: Any, loadings: Any, scaled: Any, observed: Any) -> tuple[Any, Any]:
+    """``B' S^-1 B [..., K, K, T]`` and ``B' S^-1 residual [..., K, T]`` over observed entries."""
+    n_assets, size = loadings.shape[-2:]
+    pairs = (scaled[..., :, None] * loadings[..., None, :]).reshape(
+        (*loadings.shape[:-2], n_assets, size * size)
+    )
+    gram = xp.swapaxes(observed @ pairs, -1, -2)
+    gram = gram.reshape((*gram.shape[:-2], size, size, gram.shape[-1]))
+    return gram, xp.swapaxes(residual @ scaled, -1, -2)
+
+
+def _whiten(xp: Any, gram: Any, right: Any) -> tuple[Any, Any]:
+    """``L^-1 right`` and ``log det(I + gram)`` where ``L L' = I + gram``.
+
+    ``gram [..., K, K, N]``, ``right [..., K, M]`` with M = N or N = 1: the long
+    axis is last, and one column of L leaves per round.
+    """
+    rows, log_det = [], 0.0
+    for _ in range(gram.shape[-3]):
+        pivot = 1.0 + gram[..., 0, 0, :]
+        column = gram[..., 1:, 0, :] / xp.sqrt(pivot)[..., None, :]
+        first = right[..., 0, :] / xp.sqrt(pivot)
+        gram = gram[..., 1:, 1:, :] - column[..., :, None, :] * column[..., None, :, :]
+        right = right[..., 1:, :] - column * first[..., None, :]
+        rows.append(first)
         log_det = log_det + xp.log(pivot)
-        distance = distance - projected[i] * projected[i]
-    return log_det, distance
-
-
-def _row_dot(matrix: Any, vector: Any) -> Any:
-    return (matrix @ vector[..., None])[..., 0]
-
-
-def _solved(xp: Any, log_det: Any, distance: Any, gram: Any, projected: Any) -> tuple[Any, Any]:
-    size = len(projected)
-    full = [[gram[max(i, j)][min(i, j)] for j in range(size)] for i in range(size)]
-    matrix = xp.stack([xp.stack(row, -1) for row in full], -2)
-    vector = xp.stack(projected, -1)[..., None]
-    lower = xp.linalg.cholesky(matrix)
-    diagonal = xp.stack([lower[..., k, k] for k in range(size)], -1)
-    explained = (vector * xp.linalg.solve(matrix, vector))[..., 0].sum(-1)
-    return log_det + 2.0 * xp.log(diagonal).sum(-1), distance - explained
+    return xp.stack(rows, -2), log_det

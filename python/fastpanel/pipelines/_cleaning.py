@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 from fastpanel._environment import Environment
-from fastpanel.data import CleanBars, clean_bars, read_bars
+from fastpanel.data import CleanBars, Quality, clean_bars, quality, read_bars
 from fastpanel.data.stores import write_clean
-from fastpanel.errors import DataError, ParameterError
+from fastpanel.diagnostics import draw_quality, png
+from fastpanel.errors import DataError, MissingExtraError, ParameterError
 from fastpanel.pipelines._coverage import bar_files
 from fastpanel.progress import Reporter, reporter
 
@@ -20,10 +21,11 @@ _MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 @dataclass(frozen=True)
 class Cleaned:
-    """Result of :func:`clean_data`: the week folder written, and what is in it."""
+    """Result of :func:`clean_data`: the week folder, what is in it, and what is wrong with it."""
 
     folder: Path
     clean: CleanBars
+    quality: Quality
 
 
 def clean_data(
@@ -55,7 +57,9 @@ def clean_data(
     -------
     Cleaned
         The week folder is the ISO week of the newest weekly row. An older run
-        of the same week is overwritten, all files at once.
+        of the same week is overwritten, all files at once. Beside the data
+        stand ``quality_findings.csv``, ``quality_weeks.csv``,
+        ``quality_assets.csv`` and, with matplotlib, ``quality.png``.
 
     Raises
     ------
@@ -93,7 +97,19 @@ def clean_data(
         keep_partial=keep_partial,
         time_zone=time_zone,
     )
-    return Cleaned(write_clean(clean, lake), clean)
+    report = quality(bars, clean)
+    return Cleaned(write_clean(clean, lake, _quality_files(report, say)), clean, report)
+
+
+def _quality_files(report: Quality, say: Reporter) -> dict[str, bytes]:
+    files = {
+        f"{name}.csv": table.write_csv().encode("utf-8") for name, table in report.tables().items()
+    }
+    try:
+        files["quality.png"] = png(draw_quality(report))
+    except MissingExtraError as error:
+        say.say(f"No quality.png: {error}")
+    return files
 
 
 def _check_months(start: str, end: str | None) -> None:

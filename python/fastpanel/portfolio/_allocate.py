@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from fastpanel.errors import DataError, ShapeError
 from fastpanel.portfolio._cvar import min_cvar
-from fastpanel.portfolio._limits import fit_limits
+from fastpanel.portfolio._limits import fit_limits, inside
+from fastpanel.portfolio._registry import allocators, register_allocator
 from fastpanel.portfolio._spec import AllocationSpec, as_spec
 from fastpanel.typing import FloatArray
 
@@ -30,6 +31,8 @@ def allocate(
     ``min_cvar``
         least mean loss in the worst ``cvar_level`` of the joint draws, fully
         invested unless ``net`` says otherwise.
+
+    More rules come by :func:`register_allocator`.
 
     Parameters
     ----------
@@ -76,8 +79,23 @@ def allocate(
     weights = np.zeros(samples.shape[1])
     present = np.isfinite(samples).all(axis=0) & np.isfinite(mean)
     if present.any():
-        weights[present] = _METHODS[spec.method](samples[:, present], mean[present], spec)
+        rule = allocators()[spec.method]
+        chosen = rule(samples[:, present], mean[present], spec)
+        weights[present] = inside(_checked(chosen, int(present.sum()), spec.method), spec)
     return weights
+
+
+def _checked(weights: Any, count: int, method: str) -> FloatArray:
+    values = np.asarray(weights, dtype=np.float64)
+    if values.shape != (count,):
+        raise ShapeError(
+            f"allocator '{method}' returned shape {values.shape} for {count} assets; return one "
+            "weight per asset"
+        )
+    if not np.isfinite(values).all():
+        bad = int(np.flatnonzero(~np.isfinite(values))[0])
+        raise DataError(f"allocator '{method}' returned {values[bad]} for asset {bad} of {count}")
+    return values
 
 
 def _read(pred: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
@@ -112,6 +130,7 @@ def _ratio(samples: FloatArray, mean: FloatArray) -> FloatArray:
     return ratio
 
 
+@register_allocator("mean_over_vol")
 def _mean_over_vol(samples: FloatArray, mean: FloatArray, spec: AllocationSpec) -> FloatArray:
     scores = _ratio(samples, mean)
     if spec.net is not None and abs(spec.net) < spec.gross and not spec.long_only:
@@ -121,10 +140,12 @@ def _mean_over_vol(samples: FloatArray, mean: FloatArray, spec: AllocationSpec) 
     return fit_limits(scores, spec)
 
 
+@register_allocator("equal")
 def _equal(samples: FloatArray, mean: FloatArray, spec: AllocationSpec) -> FloatArray:
     return fit_limits(np.ones_like(mean), spec)
 
 
+@register_allocator("top_k")
 def _top_k(samples: FloatArray, mean: FloatArray, spec: AllocationSpec) -> FloatArray:
     order = np.argsort(-_ratio(samples, mean), kind="stable")
     scores = np.zeros_like(mean)
@@ -137,13 +158,6 @@ def _top_k(samples: FloatArray, mean: FloatArray, spec: AllocationSpec) -> Float
     return fit_limits(scores, spec)
 
 
+@register_allocator("min_cvar")
 def _min_cvar(samples: FloatArray, mean: FloatArray, spec: AllocationSpec) -> FloatArray:
     return min_cvar(samples, spec)
-
-
-_METHODS: dict[str, Callable[[FloatArray, FloatArray, AllocationSpec], FloatArray]] = {
-    "mean_over_vol": _mean_over_vol,
-    "equal": _equal,
-    "top_k": _top_k,
-    "min_cvar": _min_cvar,
-}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fastpanel.errors import ModelError
+from fastpanel.portfolio._limits import inside
 from fastpanel.portfolio._spec import AllocationSpec
 from fastpanel.typing import FloatArray
 
@@ -62,11 +63,4 @@ def min_cvar(samples: FloatArray, spec: AllocationSpec) -> FloatArray:
             f"min_cvar found no weights for {assets} assets and {count} draws: {solution.message}"
         )
     weights: FloatArray = solution.x[:assets] - solution.x[assets : 2 * assets]
-    return _inside(weights, cap, spec)
-
-
-def _inside(weights: FloatArray, cap: float, spec: AllocationSpec) -> FloatArray:
-    """Take off what the solver's tolerance put over a limit."""
-    weights = np.clip(weights, 0.0 if spec.long_only else -cap, cap)
-    used = np.abs(weights).sum()
-    return weights * (spec.gross / used) if used > spec.gross else weights
+    return inside(weights, spec)  # the solver keeps limits up to its tolerance

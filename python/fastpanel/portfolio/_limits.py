@@ -68,3 +68,11 @@ def _fill(scores: FloatArray, total: float, cap: float | None) -> FloatArray:
         free &= ~full
         left = max(left - cap * np.count_nonzero(full), 0.0)
     return weights
+
+
+def inside(weights: FloatArray, spec: AllocationSpec) -> FloatArray:
+    """Take off what exceeds a limit: clip each weight, then scale the book to the gross."""
+    cap = min(spec.max_weight or spec.gross, spec.gross)
+    weights = np.clip(weights, 0.0 if spec.long_only else -cap, cap)
+    used = float(np.abs(weights).sum())
+    return weights * (spec.gross / used) if used > spec.gross * (1.0 + 1e-12) else weights

@@ -22,6 +22,8 @@ def compute_pnl(
 
     With traded value ``d = |w - w_prev|`` per asset, costs are
     ``sum(max(bps / 1e4 * d, min_fee where d > 0)) + slippage_bps / 1e4 * sum(d)``.
+    A position that is reduced in a period without a return (the asset has left)
+    is a forced sale and pays ``liquidation_bps / 1e4 * d`` on top.
 
     Parameters
     ----------
@@ -65,7 +67,9 @@ def compute_pnl(
     traded = np.abs(weights - before)
     fees = np.maximum(costs.bps / 1e4 * traded, costs.min_fee * (traded > 0.0)).sum()
     slippage = costs.slippage_bps / 1e4 * traded.sum()
-    return float(weights[held] @ earned - fees - slippage)
+    forced = np.isnan(returns) & (np.abs(weights) < np.abs(before))
+    liquidation = costs.liquidation_bps / 1e4 * traded[forced].sum()
+    return float(weights[held] @ earned - fees - slippage - liquidation)
 
 
 def simple_returns(returns: ArrayLike, kind: Literal["simple", "log"]) -> FloatArray:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from fastpanel.config import StrictModel, parse
 from fastpanel.errors import ParameterError
-
-Method = Literal["mean_over_vol", "equal", "top_k", "min_cvar"]
+from fastpanel.portfolio._registry import allocators
 
 
 class AllocationSpec(StrictModel):
@@ -27,7 +27,10 @@ class AllocationSpec(StrictModel):
     1.0
     """
 
-    method: Method = Field("mean_over_vol", description="rule that turns samples into weights")
+    method: str = Field(
+        "mean_over_vol",
+        description="mean_over_vol, equal, top_k, min_cvar or a registered allocator",
+    )
     gross: float = Field(1.0, gt=0.0, allow_inf_nan=False, description="limit of sum(|w|)")
     net: float | None = Field(None, allow_inf_nan=False, description="wanted sum(w); null = free")
     long_only: bool = Field(False, description="no negative weight")
@@ -36,6 +39,22 @@ class AllocationSpec(StrictModel):
     )
     k: int = Field(5, ge=1, description="names per side of top_k")
     cvar_level: float = Field(0.05, gt=0.0, lt=1.0, description="tail mass of min_cvar")
+    params: dict[str, Any] = Field(
+        default_factory=dict, description="settings of a registered allocator"
+    )
+    execution: Literal["next_bar", "same_bar"] = Field(
+        "next_bar",
+        description="same_bar earns the bar that the decision has seen: for comparison only",
+    )
+
+    @field_validator("method")
+    @classmethod
+    def _known(cls, method: str) -> str:
+        if method not in allocators():
+            near = difflib.get_close_matches(method, allocators(), n=1)
+            hint = f"did you mean '{near[0]}'?" if near else f"there are {sorted(allocators())}"
+            raise ValueError(f"no allocator of this name; {hint}")
+        return method
 
     @model_validator(mode="after")
     def _reachable(self) -> AllocationSpec:
@@ -71,6 +90,12 @@ class CostSpec(StrictModel):
         ge=-1.0,
         allow_inf_nan=False,
         description="return of a held asset whose return is NaN; null = an error",
+    )
+    liquidation_bps: float = Field(
+        0.0,
+        ge=0.0,
+        allow_inf_nan=False,
+        description="cost of closing a position that has no price any more, 1e-4 of its value",
     )
 
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from fastpanel import _core
 from fastpanel._jit import (
     Reducer,
     compile_reducer,
     is_compiled,
     pieces,
     share_out,
+    shares,
     takes_read_only,
     warn_plain,
 )
@@ -124,9 +124,8 @@ def _run_compiled(func: Any, table: FloatArray, rows: int, needed: int) -> Float
     result = np.full_like(table, np.nan)
     drive = _driver(func)
     times, columns = table.shape
-    wanted = 1 if _core.num_threads() == 1 else 4 * _core.num_threads()
-    strips = pieces(columns, wanted)
-    chunks = pieces(times, -(-wanted // len(strips)))
+    strips = pieces(columns, shares())
+    chunks = pieces(times, -(-shares() // len(strips)))
     share_out(
         [
             partial(drive, values, above, (rows, needed), (*strip, *chunk), result)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache, partial
 from typing import Any
 
 import numpy as np
 
-from fastpanel import _core
+from fastpanel._jit import (
+    compile_reducer,
+    is_compiled,
+    pieces,
+    share_out,
+    shares,
+    takes_read_only,
+    warn_plain,
+)
 from fastpanel.errors import ParameterError
 from fastpanel.scoring._arrange import Axes, arrange, check_estimator, truth_of
 from fastpanel.scoring._devices import on_device
 from fastpanel.typing import FloatArray
 
 ESTIMATORS = ("nrg", "fair")
-_compiled: weakref.WeakKeyDictionary[Any, Any] = weakref.WeakKeyDictionary()
 
 
 def kernel_score(
@@ -37,9 +43,11 @@ def kernel_score(
     fct : array [..., M, D]
         Samples.
     kernel : function of two float64 vectors [D] to a float
-        Symmetric and (conditionally) positive definite, an ``@numba.njit``
-        function or one that Numba can compile. ``-norm(a - b)`` gives the energy
-        score, ``exp(-|a - b|^2 / 2 s^2)`` the Gaussian kernel score (MMD).
+        Symmetric and (conditionally) positive definite; it must not write into
+        the vectors. With ``@numba.njit`` it runs compiled, without the GIL, points
+        in parallel; a plain Python function works too, slowly, with a warning.
+        ``-norm(a - b)`` gives the energy score, ``exp(-|a - b|^2 / 2 s^2)`` the
+        Gaussian kernel score (MMD).
     m_axis, v_axis : int
         Axes of ``fct`` that hold members and variables.
     estimator : {"nrg", "fair"}
@@ -55,8 +63,14 @@ def kernel_score(
     ShapeError
         Shapes do not fit.
     ParameterError
-        The kernel does not compile, an unknown estimator, or arrays that are not
-        NumPy's (a Numba kernel runs on the CPU).
+        The kernel does not compile (the message shows your line) or does not
+        return a number, an unknown estimator, or arrays that are not NumPy's (a
+        Numba kernel runs on the CPU).
+
+    Warns
+    -----
+    UserWarning
+        ``kernel`` is a plain Python function.
 
     Notes
     -----
@@ -85,57 +99,52 @@ def kernel_score(
     fair = check_estimator(estimator, ESTIMATORS, axes.members)
     arranged = arrange(fct, axes)
     truth = truth_of(obs, axes, arranged)
-    score = _compile(kernel)
+    if is_compiled(kernel):
+        compile_reducer(kernel, "kernel_score", arrays=2)
+        score = _driver(kernel)
+    elif callable(kernel):
+        warn_plain(kernel, "kernel_score", "pair by pair")
+        score = partial(_score, kernel)
+    else:
+        raise ParameterError(f"kernel must be a function of two vectors, got {kernel!r}")
+    members = arranged.members
+    if not is_compiled(kernel) or takes_read_only(kernel):
+        truth, members = truth.view(), members.view()
+        truth.flags.writeable = members.flags.writeable = False
+    elif np.may_share_memory(truth, obs) or np.may_share_memory(members, fct):
+        truth, members = truth.copy(), members.copy()  # declared signatures could write
     out = np.empty(len(truth))
-    chunks = np.array_split(np.arange(len(truth)), 4 * _core.num_threads())
-
-    def run(chunk: Any) -> None:
-        if chunk.size:
-            score(truth, arranged.members, fair, chunk[0], chunk[-1] + 1, out)
-
-    with ThreadPoolExecutor(_core.num_threads()) as pool:
-        list(pool.map(run, chunks))
+    share_out(
+        [partial(score, truth, members, fair, piece, out) for piece in pieces(len(out), shares())]
+    )
     return arranged.scores(out)
 
 
-def _compile(kernel: Any) -> Any:
-    """The loop over points around ``kernel``, without the GIL; kept as long as the kernel."""
-    try:
-        return _compiled[kernel]
-    except (KeyError, TypeError):
-        pass
+def _score(kernel: Any, truth: Any, members: Any, fair: bool, piece: Any, out: Any) -> None:
+    """Score the points ``piece[0]`` to ``piece[1]``; Python as it stands, or compiled."""
+    count, inner = members.shape[1], members.shape[2]
+    pairs = count * (count - 1) if fair else count * count
+    for point in range(piece[0], piece[1]):
+        ensemble, y = members[point // inner, :, point % inner], truth[point]
+        own, cross = 0.0, 0.0
+        for m in range(count):
+            x = ensemble[m]
+            cross += kernel(x, y)
+            if not fair:
+                own += 0.5 * kernel(x, x)
+            for k in range(m):
+                own += kernel(x, ensemble[k])
+        out[point] = own / pairs + 0.5 * kernel(y, y) - cross / count
+
+
+@lru_cache(maxsize=256)
+def _driver(kernel: Any) -> Any:
+    """Compile :func:`_score` around one kernel."""
     import numba
 
-    function = kernel if isinstance(kernel, numba.core.dispatcher.Dispatcher) else None
-    if function is None:
-        if not callable(kernel):
-            raise ParameterError(f"kernel must be a function of two vectors, got {kernel!r}")
-        function = numba.njit(kernel)
+    inner = numba.njit(nogil=True)(_score)
 
-    @numba.njit(nogil=True)
-    def score(truth, members, fair, start, stop, out):  # type: ignore[no-untyped-def]
-        count, inner = members.shape[1], members.shape[2]
-        pairs = count * (count - 1) if fair else count * count
-        for point in range(start, stop):
-            ensemble, y = members[point // inner, :, point % inner], truth[point]
-            own, cross = 0.0, 0.0
-            for m in range(count):
-                x = ensemble[m]
-                cross += function(x, y)
-                if not fair:
-                    own += 0.5 * function(x, x)
-                for k in range(m):
-                    own += function(x, ensemble[k])
-            out[point] = own / pairs + 0.5 * function(y, y) - cross / count
+    def score(truth: Any, members: Any, fair: Any, piece: Any, out: Any) -> None:
+        inner(kernel, truth, members, fair, piece, out)
 
-    vector, field = numba.float64[::1], numba.float64[:, :, :, ::1]
-    signature = (numba.float64[:, ::1], field, numba.boolean, numba.int64, numba.int64, vector)
-    try:
-        score.compile(signature)
-    except numba.core.errors.NumbaError as error:
-        raise ParameterError(
-            "kernel does not compile: it must take two float64 vectors and return a number; "
-            f"Numba says: {str(error).strip().splitlines()[0]}"
-        ) from error
-    _compiled[kernel] = score
-    return score
+    return numba.njit(nogil=True)(score)

@@ -1,5 +1,9 @@
 """The nested-CV simulation: outer walk-forward, inner CPCV, selection, diagnostics."""
 
+from fastpanel.simulation._backtest import BacktestResult as BacktestResult
+from fastpanel.simulation._backtest import ReplaySettings as ReplaySettings
+from fastpanel.simulation._backtest import backtest as backtest
+from fastpanel.simulation._backtest import read_settings as read_settings
 from fastpanel.simulation._baselines import climatology as climatology
 from fastpanel.simulation._baselines import ewma_volatility as ewma_volatility
 from fastpanel.simulation._config import SimulationConfig as SimulationConfig
@@ -9,25 +13,29 @@ from fastpanel.simulation._hooks import Hooks as Hooks
 from fastpanel.simulation._inner import make_inner_objective as make_inner_objective
 from fastpanel.simulation._outer import OuterResult as OuterResult
 from fastpanel.simulation._outer import evaluate_outer_walk_forward as evaluate_outer_walk_forward
-from fastpanel.simulation._runner import SimulationResult as SimulationResult
+from fastpanel.simulation._result import SimulationResult as SimulationResult
 from fastpanel.simulation._runner import run as run
 from fastpanel.simulation._structure import CVStructure as CVStructure
 from fastpanel.simulation._structure import OuterPlan as OuterPlan
 from fastpanel.simulation._structure import build_structure as build_structure
 
 __all__ = [
+    "BacktestResult",
     "CVStructure",
     "Dataset",
     "Hooks",
     "OuterPlan",
     "OuterResult",
+    "ReplaySettings",
     "SimulationConfig",
     "SimulationResult",
+    "backtest",
     "build_structure",
     "climatology",
     "evaluate_outer_walk_forward",
     "ewma_volatility",
     "load_config",
     "make_inner_objective",
+    "read_settings",
     "run",
 ]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from fastpanel.config import parse
-from fastpanel.errors import ConfigError
-from fastpanel.models import TrainingConfig
+from fastpanel.errors import ConfigError, UnknownNameError
+from fastpanel.models import (
+    TrainingConfig,
+    default_guide_registry,
+    default_model_registry,
+    default_prebuild_registry,
+    metric_registry,
+    resolve_backend,
+)
 from fastpanel.simulation._config import ModelSection, SimulationConfig
 
 FitConfig = dict[str, Any]
@@ -17,7 +25,7 @@ FitConfig = dict[str, Any]
 def fit_config(
     config: SimulationConfig, values: Mapping[str, Any], prebuilt: Mapping[str, Any] | None = None
 ) -> FitConfig:
-    """Sections ``model`` and ``training`` of a candidate, as plain containers.
+    """Sections ``model`` and ``training`` of a candidate, and ``use_gpu``, as plain containers.
 
     Precedence: base configuration, then ``prebuilt`` (``params`` and
     ``guide_params`` of the prebuild hook), then the candidate's ``values``;
@@ -41,6 +49,7 @@ def fit_config(
         "training": parse(TrainingConfig, sections["training"], source="candidate").model_dump(
             mode="json"
         ),
+        "use_gpu": config.flags.use_gpu,
     }
 
 
@@ -51,6 +60,42 @@ def check_space(config: SimulationConfig, candidates: Mapping[str, Mapping[str, 
             fit_config(config, values)
         except ConfigError as error:
             raise ConfigError(f"tuning.space: candidate {candidate}: {error}") from None
+
+
+def check_names(config: SimulationConfig, *, fits_models: bool) -> None:
+    """Every registered name that the run will look up exists, or one error before any work.
+
+    Models and guides are looked up only where ``fits_models``: stub mode and
+    hooks of one's own need none.
+    """
+    section = config.model
+    lookups: list[tuple[str, Callable[[], Any]]] = [
+        ("scoring.spec.metric_name", lambda: metric_registry()[config.scoring.spec.metric_name])
+    ]
+    name = section.prebuild.name
+    if section.prebuild.enabled and name is not None:
+        lookups.append(("model.prebuild.name", lambda: default_prebuild_registry()[name]))
+    if fits_models:
+        for model in sorted(names_used(config, "model_name")):
+            for guide in sorted(names_used(config, "guide_name")):
+                backend = resolve_backend(section.backend, model, guide)
+                models, guides = default_model_registry(backend), default_guide_registry(backend)
+                lookups.append(("model.model_name", partial(models.__getitem__, model)))
+                lookups.append(("model.guide_name", partial(guides.__getitem__, guide)))
+    mistakes: dict[str, None] = {}
+    for key, look_up in lookups:
+        try:
+            look_up()
+        except UnknownNameError as error:
+            mistakes[f"  - {key}: {error}"] = None
+    if mistakes:
+        raise ConfigError("\n".join([f"config: {len(mistakes)} unknown names", *mistakes]))
+
+
+def names_used(config: SimulationConfig, key: str) -> set[str]:
+    """Values of ``model.model_name`` or ``model.guide_name`` over all candidates."""
+    tuned = [spec for spec in config.tuning.space if spec.path == f"model.{key}"]
+    return {getattr(config.model, key), *(str(value) for s in tuned for value in s.choices)}
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -16,7 +18,7 @@ from fastpanel.errors import ConfigError
 from fastpanel.portfolio import AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
-from fastpanel.tuning import ParameterSpec, parse_space
+from fastpanel.tuning import TuningConfig
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -37,15 +39,25 @@ class DatasetParams(StrictModel):
     simulated: dict[str, Any] = Field(default_factory=dict)
     """Arguments of ``fp.data.simulated_market`` when ``bars`` is ``simulated``."""
     assets: tuple[str, ...] | None = None
+    """Assets to keep; null: all."""
     start: str | None = None
+    """First month, day or time of bars to use; null: from the beginning."""
     end: str | None = None
+    """Last one; null: to the end."""
     return_type: Literal["simple", "log"] = "simple"
+    """Kind of weekly return that is predicted."""
     groups: Literal["all"] | tuple[str, ...] = "all"
+    """Feature groups, or all."""
     features: tuple[str, ...] | None = None
+    """Keys of single features; null: all of the groups."""
     allow_ragged: bool = False
+    """Let assets start late, end early and pause; they are masked meanwhile."""
     target_shift: Positive = 1
+    """y[t] is the return of week t + this."""
     target_scale: Positive = 1_000_000
+    """y is the return times this."""
     prefix_feature_names: bool = True
+    """Name columns <group>__<feature>."""
 
 
 class DataConfig(StrictModel):
@@ -54,6 +66,7 @@ class DataConfig(StrictModel):
     simulation_output_path: str | None = None
     """Label of the run below ``SIMULATION_SOURCE``; null: the ISO week of the newest row."""
     loader: Literal["feature_store_panel"] = "feature_store_panel"
+    """Fixed; from Python, ``run(loader=...)`` takes a registered one."""
     dataset_params: DatasetParams = DatasetParams()
 
 
@@ -61,21 +74,32 @@ class CVConfig(StrictModel):
     """Outer walk-forward and inner CPCV, in rows (weeks)."""
 
     warmup_len: NonNegative = 52
+    """First weeks, never tested on."""
     group_len: Positive = 52
+    """Weeks per group."""
     horizon: Positive = 1
+    """Weeks until a label is known; at least target_shift."""
     embargo_len: NonNegative = 4
+    """Weeks after a test block that leave training, beside the purged ones."""
     q: Positive = 2
+    """Test groups per inner split."""
     max_inner_combos: Positive | None = None
+    """Most inner splits per fold, chosen in balance; null: all combinations."""
     seed: NonNegative = 123
+    """Of every fit and every draw."""
     exclude_warmup: bool = False
+    """Keep the warm-up out of training too."""
 
 
 class PrebuildConfig(StrictModel):
     """Data-driven defaults, computed once before tuning."""
 
     enabled: bool = False
+    """Run a hook once before tuning."""
     name: str | None = None
+    """A registered prebuild hook."""
     params: dict[str, Any] = Field(default_factory=dict)
+    """Passed to the hook."""
 
     @model_validator(mode="after")
     def _named(self) -> Self:
@@ -90,33 +114,19 @@ class ModelSection(models.ModelConfig):
     prebuild: PrebuildConfig = PrebuildConfig()  # type: ignore[assignment]
 
 
-class TuningConfig(StrictModel):
-    """Which candidates are tried."""
-
-    engine: Literal["local"] = "local"
-    space: tuple[ParameterSpec, ...] = ()
-    num_samples: Positive = 1
-    seed: NonNegative = 123
-    aggregate: Literal["mean", "median"] = "mean"
-
-    @field_validator("space")
-    @classmethod
-    def _tunable(cls, space: tuple[ParameterSpec, ...]) -> tuple[ParameterSpec, ...]:
-        for spec in space:
-            root = spec.path.partition(".")[0]
-            if root not in {"model", "training"}:
-                raise ValueError(f"{spec.path}: only model.* and training.* can be tuned")
-        return parse_space(space)
-
-
 class ScoreSpec(StrictModel):
     """The inner metric and its settings."""
 
     metric_name: str = "neg_mse"
+    """A registered inner metric; higher is better."""
     mad_eps: Annotated[float, Field(ge=0.0)] = 1e-12
+    """Added to the MAD by which targets are scaled for scoring."""
     eps: Annotated[float, Field(ge=0.0)] = 1e-5
+    """Jitter on the diagonal of the whitening covariance."""
     var_floor: Annotated[float, Field(ge=0.0)] = 0.0
+    """Added to that diagonal before the jitter."""
     estimator: Literal["nrg", "fair"] = "nrg"
+    """Energy score and CRPS over all pairs of draws (nrg) or over distinct ones (fair)."""
 
 
 class ScoringConfig(StrictModel):
@@ -129,13 +139,16 @@ class PredictiveConfig(StrictModel):
     """Draws of the predictive distribution."""
 
     num_samples: Annotated[int, Field(ge=2)] = 256
+    """Draws per forecast."""
 
 
 class OuterConfig(StrictModel):
     """Outer walk-forward."""
 
     test_groups: Literal["all", "last"] | tuple[NonNegative, ...] = "all"
+    """Groups to forecast: all that have enough history, the last, or a list."""
     warm_start: bool = True
+    """Start a week's fit from the week before."""
     refit_every: Positive = 1
     """Weeks between model refits; the scaler is refitted every week."""
     update_steps: NonNegative | None = None
@@ -146,9 +159,13 @@ class FlagsConfig(StrictModel):
     """Run mode and switches."""
 
     use_feature_names_for_scaling: bool = True
+    """Treat brk_* and cs_rank_* features by their kind."""
     use_gpu: bool = False
+    """Use a GPU where there is one."""
     simulation_mode: Literal["full", "stub", "dry_run"] = "full"
+    """Real models, a stand-in that needs none, or inputs and plan only."""
     stop_after: Literal["inputs", "cv", "inner", "outer", "results"] | None = None
+    """End the run after this stage; null: run to the end."""
 
 
 class SimulationConfig(StrictModel):
@@ -168,6 +185,18 @@ class SimulationConfig(StrictModel):
     model_selection: SelectionSpec = SelectionSpec()
     diagnostics: DiagnosticsSpec = DiagnosticsSpec()
     flags: FlagsConfig = FlagsConfig()
+    extensions: tuple[str, ...] = ()
+    """Modules to import first: those that register your models, guides, hooks or metrics."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _extensions_first(cls, values: Any) -> Any:
+        """Import what registers names before the names are checked."""
+        if isinstance(values, Mapping):
+            for name in values.get("extensions") or ():
+                with suppress(ImportError):  # the field itself says so
+                    import_module(str(name))
+        return values
 
     @model_validator(mode="before")
     @classmethod
@@ -191,6 +220,16 @@ class SimulationConfig(StrictModel):
                 f"data.dataset_params.target_shift ({shift}), or the purge would be too short"
             )
         return self
+
+    @field_validator("extensions")
+    @classmethod
+    def _importable(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            try:
+                import_module(name)
+            except ImportError as error:
+                raise ValueError(f"cannot import '{name}': {error}") from error
+        return names
 
 
 def load_config(source: str | Path | Mapping[str, Any] | SimulationConfig) -> SimulationConfig:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 
 from fastpanel import models, portfolio
+from fastpanel.errors import ConfigError
 from fastpanel.models import FitJob, PredictJob
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._metrics import inner_metric
@@ -29,6 +31,7 @@ class Hooks:
         ``X_train [n, A, F]`` scaled, ``y_train [n, A]`` with NaN = missing;
         ``config`` holds ``model``, ``training``, ``seed`` and ``train_index``.
     predict : ``(X_pred, state, config, num_samples) -> prediction``
+        ``config`` holds ``predict_index`` too: the rows' positions, as in ``train_index``.
     score : ``(y_true, pred, score_spec) -> float``, higher is better
         ``score_spec["transform"]`` is the train-only :class:`ScoreSpace`.
     allocate : ``(pred, alloc_spec) -> weights [A]``
@@ -46,6 +49,12 @@ class Hooks:
     compute_pnl: Callable[[FloatArray, FloatArray, FloatArray | None, Any], float]
     fit_many: Callable[[Sequence[FitJob]], Sequence[State]] | None = None
     predict_many: Callable[[Sequence[PredictJob]], Sequence[Prediction]] | None = None
+
+
+def mode_hooks(config: SimulationConfig) -> Hooks:
+    """The hooks of ``flags.simulation_mode``."""
+    full = config.flags.simulation_mode == "full"
+    return default_hooks(config) if full else stub_hooks(config)
 
 
 def default_hooks(config: SimulationConfig) -> Hooks:
@@ -92,3 +101,32 @@ def stub_hooks(config: SimulationConfig) -> Hooks:
         allocate=portfolio.allocate,
         compute_pnl=portfolio.compute_pnl,
     )
+
+
+def check_portable(hooks: Hooks, engine: str) -> None:
+    """Refuse hooks that another process could not import by name.
+
+    Raises
+    ------
+    ConfigError
+        Names the first hook that is a lambda, a local function or an object.
+    """
+    for field in fields(hooks):
+        hook = getattr(hooks, field.name)
+        if hook is not None and not _importable(hook):
+            raise ConfigError(
+                f"tuning.engine '{engine}' runs in other processes, and these cannot import the "
+                f"hook {field.name} ({hook!r}): define it at the top level of a module, or use "
+                "tuning.engine 'local'"
+            )
+
+
+def _importable(hook: Any) -> bool:
+    name = getattr(hook, "__qualname__", "<object>")
+    module = sys.modules.get(getattr(hook, "__module__", None) or "")
+    if module is None or module.__name__ == "__main__" or "<" in name:
+        return False
+    found: Any = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    return found is hook

@@ -1,88 +1,27 @@
-"""The inner objective: every candidate on every CPCV split of one outer fold."""
+"""The inner objective: every candidate on every CPCV split of one outer fold, recorded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fastpanel._files import sha256
-from fastpanel.errors import ModelError
-from fastpanel.models import FitJob, PredictJob
-from fastpanel.preprocess import PanelPreprocessor
 from fastpanel.progress import Reporter, SilentReporter
-from fastpanel.simulation._candidate import FitConfig, fit_config
+from fastpanel.simulation._board import Board, Listener, aggregate_score
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._dataset import Dataset, base_name
-from fastpanel.simulation._hooks import Hooks, Prediction, State
-from fastpanel.simulation._keys import inner_sections
-from fastpanel.simulation._ledger import Ledger, UnitRecord, content_key
-from fastpanel.simulation._payload import make_payload, save_payload
-from fastpanel.simulation._seeds import unit_seed
-from fastpanel.simulation._space import ScoreSpace
+from fastpanel.simulation._dataset import Dataset
+from fastpanel.simulation._hooks import Hooks
+from fastpanel.simulation._keys import inner_key
+from fastpanel.simulation._ledger import Ledger, UnitRecord
+from fastpanel.simulation._payload import save_payload
 from fastpanel.simulation._structure import OuterPlan
-from fastpanel.typing import FloatArray, IntArray
+from fastpanel.simulation._units import Batch, Unit, plan_batches
+from fastpanel.simulation._work import InnerWork, UnitResult
+from fastpanel.tuning import Engine, make_engine
 
-
-@dataclass(frozen=True)
-class SplitData:
-    """One inner split, scaled with the statistics of its own training rows."""
-
-    index: int
-    rows: IntArray
-    test_rows: IntArray
-    Z_train: FloatArray
-    y_train: FloatArray
-    Z_test: FloatArray
-    y_test: FloatArray
-    space: ScoreSpace
-    test_groups: IntArray
-
-
-def preprocessor(config: SimulationConfig) -> PanelPreprocessor:
-    """The preprocessor that the configuration describes."""
-    return PanelPreprocessor(
-        **config.preprocessing.model_dump(),
-        use_feature_names_for_scaling=config.flags.use_feature_names_for_scaling,
-    )
-
-
-def largest_fit(dataset: Dataset, config: SimulationConfig) -> tuple[int, int]:
-    """Most training rows and model features that any fit of the run can have."""
-    weeks, _, n_features = dataset.X.shape
-    channels = 2 if config.preprocessing.append_mask_as_features else 1
-    return weeks, channels * n_features
-
-
-def prepare_splits(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) -> list[SplitData]:
-    """Fit the preprocessing of all splits at once and scale their rows."""
-    known = plan.known  # nothing at or after this row can be reached from here on
-    X, mask, y = dataset.X[:known], dataset.mask[:known], dataset.y[:known]
-    names = [base_name(name) for name in dataset.features]
-    states = preprocessor(config).fit_splits(
-        X, names, plan.inner, mask=mask, asset_names=dataset.assets
-    )
-    data = []
-    for index, (split, state) in enumerate(zip(plan.inner, states, strict=True)):
-        train, test = split.train, split.test
-        place = f"outer fold {plan.group}, split {index}"
-        data.append(
-            SplitData(
-                index=index,
-                rows=train,
-                test_rows=test,
-                Z_train=state.transform(X[train], mask[train]),
-                y_train=y[train],
-                Z_test=state.transform(X[test], mask[test]),
-                y_test=y[test],
-                space=ScoreSpace.fit(y[train], config.scoring.spec, place),
-                test_groups=plan.group_of(test),
-            )
-        )
-    return data
+_BATCH_BYTES = 1 << 28
+"""Payloads of a batch are held in memory until they are written."""
 
 
 class InnerObjective:
@@ -90,151 +29,117 @@ class InnerObjective:
 
     Calling it with ``(candidate id, values)`` gives the aggregate score over
     the splits, higher is better, NaN if a split failed.
+
+    The engine runs batches; this object alone writes payloads and ledger, in
+    the calling process, so workers may be anywhere.
     """
 
     def __init__(
         self,
-        dataset: Dataset,
-        plan: OuterPlan,
-        config: SimulationConfig,
-        hooks: Hooks,
+        work: InnerWork,
         folder: Path,
-        prebuilt: Mapping[str, Any] | None = None,
-        digest: str | None = None,
+        *,
+        digest: str,
+        n_assets: int,
+        engine: Engine | None = None,
+        reporter: Reporter | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
-        self._dataset, self._plan, self._config = dataset, plan, config
-        self._hooks, self._folder, self._prebuilt = hooks, folder, prebuilt
-        self.ledger = Ledger(folder, self._key(digest or dataset.digest))
-        self._splits: list[SplitData] | None = None
-
-    @property
-    def splits(self) -> list[SplitData]:
-        """Prepared splits; made on first use, so a finished fold costs nothing on a rerun."""
-        if self._splits is None:
-            self._splits = prepare_splits(self._dataset, self._plan, self._config)
-        return self._splits
+        self._work, self._folder = work, folder
+        self._listeners = listeners
+        self._config, self._plan = work.config, work.plan
+        self._engine = engine or make_engine(work.config.tuning)
+        self._say = reporter or SilentReporter()
+        self._limit = _batch_limit(work.config, work.plan, n_assets)
+        self.key = inner_key(digest, work.plan, work.config, work.prebuilt, work.hooks)
+        self.ledger = Ledger(folder)
 
     def __call__(self, candidate: str, values: Mapping[str, Any]) -> float:
         records = self.evaluate(candidate, values)
         return aggregate_score([record.score for record in records], self._config)
 
     def evaluate(self, candidate: str, values: Mapping[str, Any]) -> list[UnitRecord]:
-        """One record per split, from the ledger or computed now."""
+        """One record per split of one candidate, as a plan of its own."""
         return self.evaluate_all({candidate: values})[candidate]
 
     def evaluate_all(
-        self, candidates: Mapping[str, Mapping[str, Any]], reporter: Reporter | None = None
+        self, candidates: Mapping[str, Mapping[str, Any]], splits: Sequence[int] | None = None
     ) -> dict[str, list[UnitRecord]]:
-        """Every candidate, in the order of the plan; those without a record are fitted together."""
-        results: dict[str, list[UnitRecord]] = {}
-        best = ("", -np.inf)
-        title = f"fold {self._plan.group}: candidates"
-        with (reporter or SilentReporter()).task(title, len(candidates)) as task:
-            stored = {name: self.ledger.finished(name) for name in candidates}
-            states = self._fit({n: v for n, v in candidates.items() if stored[n] is None})
-            for candidate in candidates:
-                records = stored[candidate] or self._score(candidate, states[candidate])
-                results[candidate] = records
-                score = aggregate_score([record.score for record in records], self._config)
-                if score > best[1]:
-                    best = (candidate, score)
-                task.advance(1, note=f"best {best[0]} ({best[1]:.4g})" if best[0] else "")
-        return results
+        """One record per split of every candidate, from the ledger or computed now.
 
-    def _job(self, candidate: str, values: Mapping[str, Any], split: SplitData) -> FitJob:
-        config: FitConfig = fit_config(self._config, values, self._prebuilt)
-        place = (self._plan.group, int(candidate), split.index)
-        config["seed"] = unit_seed(self._config.cv.seed, *place)
-        config["train_index"] = split.rows
-        config["pad_to"] = largest_fit(self._dataset, self._config)
-        return FitJob(X=split.Z_train, y=split.y_train, config=config, init_state=None)
+        ``splits``: only these.
+        """
+        wanted = self._all_splits if splits is None else splits
+        batches = self.batches(candidates, wanted)
+        title = f"fold {self._plan.group}: fits"
+        with self._say.task(title, sum(len(batch.units) for batch in batches)) as task:
+            progress = Board(task, candidates, wanted, self._config, self._listeners)
+            pending = []
+            for batch in batches:
+                known = self.finished(batch)
+                if known is None:
+                    pending.append(batch)
+                else:
+                    progress.add(known)
 
-    def _fit(
-        self, candidates: Mapping[str, Mapping[str, Any]]
-    ) -> dict[str, list[tuple[FitJob, State | ModelError]]]:
-        """Fit all splits of all ``candidates``, in one batch where the hooks can."""
-        jobs = {
-            candidate: [self._job(candidate, values, split) for split in self.splits]
-            for candidate, values in candidates.items()
-        }
-        flat = [job for own in jobs.values() for job in own]
-        states = iter(self._fit_batch(flat))
-        return {name: [(job, next(states)) for job in own] for name, own in jobs.items()}
+            def done(batch: Batch, results: Sequence[UnitResult]) -> None:
+                progress.add(self.record(batch, results))
 
-    def _fit_batch(self, jobs: Sequence[FitJob]) -> list[State | ModelError]:
-        if self._hooks.fit_many is not None and jobs:
-            try:
-                return list(self._hooks.fit_many(jobs))
-            except ModelError:
-                pass  # find out below which of them failed
-        states: list[State | ModelError] = []
-        for job in jobs:
-            try:
-                states.append(self._hooks.fit_model(job.X, job.y, job.config, job.init_state))
-            except ModelError as error:
-                states.append(error)
-        return states
+            if pending:
+                self._engine.execute(self._work, pending, done)
+        return self._by_candidate(candidates, wanted, batches)
 
-    def _score(
-        self, candidate: str, fits: Sequence[tuple[FitJob, State | ModelError]]
-    ) -> list[UnitRecord]:
-        """Predict, score and record all splits of one candidate."""
-        predictions = self._predict(fits)
-        records = [
-            self._record(candidate, split, prediction)
-            for split, prediction in zip(self.splits, predictions, strict=True)
+    def batches(
+        self, candidates: Mapping[str, Mapping[str, Any]], splits: Sequence[int] | None = None
+    ) -> list[Batch]:
+        """The batches of a candidate plan; the same whatever is finished already."""
+        wanted = self._all_splits if splits is None else splits
+        return plan_batches(candidates, wanted, self._limit, self.key)
+
+    @property
+    def _all_splits(self) -> Sequence[int]:
+        return range(len(self._plan.inner))
+
+    def finished(self, batch: Batch) -> list[UnitRecord] | None:
+        """Records of a batch if all are there and intact; a damaged payload is named."""
+        records = [self.ledger.record(batch.key_of(unit)) for unit in batch.units]
+        damaged = [r.file for r in records if r is not None and not self.ledger.intact(r)]
+        for name in damaged:
+            self._say.say(f"Damaged payload {self._folder / str(name)}: computed again")
+        present = [record for record in records if record is not None]
+        return None if damaged or len(present) < len(records) else present
+
+    def record(self, batch: Batch, results: Sequence[UnitResult]) -> list[UnitRecord]:
+        """Write the payloads of a finished batch, then its missing lines in one go."""
+        records = [self._save(batch.key_of(result.unit), result) for result in results]
+        missing = [
+            record
+            for record in records
+            if (old := self.ledger.record(record.key)) is None or old.sha256 != record.sha256
         ]
-        self.ledger.append(candidate, records)
+        if missing:
+            self.ledger.append(missing)
         return records
 
-    def _predict(
-        self, fits: Sequence[tuple[FitJob, State | ModelError]]
-    ) -> list[Prediction | ModelError]:
-        draws = self._config.predictive.num_samples
-        tests = [split.Z_test for split in self.splits]
-        asked = [
-            PredictJob(X=test, state=state, config=job.config, num_samples=draws)
-            for test, (job, state) in zip(tests, fits, strict=True)
-            if not isinstance(state, ModelError)
-        ]
-        if self._hooks.predict_many is not None and len(asked) == len(fits):
-            return list(self._hooks.predict_many(asked))
-        return [
-            state
-            if isinstance(state, ModelError)
-            else self._hooks.predict(test, state, job.config, draws)
-            for test, (job, state) in zip(tests, fits, strict=True)
-        ]
+    def _save(self, key: str, result: UnitResult) -> UnitRecord:
+        (candidate, split), name, digest = result.unit, None, None
+        if result.payload is not None:
+            name = f"candidates/candidate_{candidate}_split_{split}.pt"
+            save_payload(result.payload, self._folder / name)
+            digest = sha256(self._folder / name)
+        seconds = round(result.seconds, 6)
+        return UnitRecord(key, candidate, split, result.score, name, digest, result.error, seconds)
 
-    def _record(
-        self, candidate: str, split: SplitData, outcome: Prediction | ModelError
-    ) -> UnitRecord:
-        if isinstance(outcome, ModelError):
-            reason = str(outcome)
-            return UnitRecord(candidate, split.index, float("nan"), None, None, error=reason)
-        spec = {**self._config.scoring.spec.model_dump(), "transform": split.space}
-        score = float(self._hooks.score(split.y_test, outcome, spec))
-        payload = make_payload(
-            split.y_test,
-            np.asarray(outcome["samples"], dtype=np.float64),
-            split.space,
-            split.test_rows,
-            split.test_groups,
-            self._config.scoring.spec.estimator,
-        )
-        name = f"candidates/candidate_{candidate}_split_{split.index}.pt"
-        save_payload(payload, self._folder / name)
-        return UnitRecord(candidate, split.index, score, name, sha256(self._folder / name))
-
-    def _key(self, digest: str) -> str:
-        return content_key(
-            {
-                "data": digest,
-                "splits": [split.to_dict() for split in self._plan.inner],
-                "prebuilt": self._prebuilt,
-                "config": inner_sections(self._config),
-            }
-        )
+    def _by_candidate(
+        self, candidates: Mapping[str, Any], splits: Sequence[int], batches: Sequence[Batch]
+    ) -> dict[str, list[UnitRecord]]:
+        found: dict[Unit, UnitRecord] = {}
+        for batch in batches:
+            for unit in batch.units:
+                record = self.ledger.record(batch.key_of(unit))
+                assert record is not None  # the engine has called ``done`` for every batch
+                found[unit] = record
+        return {name: [found[Unit(name, split)] for split in splits] for name in candidates}
 
 
 def make_inner_objective(
@@ -264,12 +169,12 @@ def make_inner_objective(
     InnerObjective
         ``objective(candidate_id, {path: value}) -> float``, higher is better.
     """
-    return InnerObjective(dataset, plan, config, hooks, folder, prebuilt)
+    work = InnerWork(config, plan, prebuilt, hooks=hooks, dataset=dataset)
+    return InnerObjective(work, folder, digest=dataset.digest, n_assets=dataset.X.shape[1])
 
 
-def aggregate_score(scores: Sequence[float], config: SimulationConfig) -> float:
-    """One number per candidate; NaN as soon as one split failed."""
-    reduce: Callable[[Sequence[float]], Any] = (
-        np.mean if config.tuning.aggregate == "mean" else np.median
-    )
-    return float(reduce(scores))
+def _batch_limit(config: SimulationConfig, plan: OuterPlan, n_assets: int) -> int:
+    """Units per batch: as configured, but no more payloads than fit in memory."""
+    weeks = max(len(split.test) for split in plan.inner)
+    payload = 4 * config.predictive.num_samples * weeks * n_assets
+    return max(1, min(config.tuning.batch_units, _BATCH_BYTES // payload))

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from fastpanel.errors import RunLockedError
 
+FILE = ".lock"
+
 
 @contextmanager
 def run_lock(folder: Path) -> Iterator[None]:
@@ -21,7 +23,7 @@ def run_lock(folder: Path) -> Iterator[None]:
     RunLockedError
         Another process holds it; the message names that process.
     """
-    path = folder / ".lock"
+    path = folder / FILE
     with path.open("a+", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)

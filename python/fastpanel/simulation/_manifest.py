@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,12 +16,24 @@ from typing import Any
 from fastpanel._files import read_json, write_json
 from fastpanel._runtime import show_versions
 from fastpanel.errors import ConfigError
+from fastpanel.simulation._code import code_version
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._ledger import content_key
+from fastpanel.simulation._keys import content_key
 
 FILE = "run_manifest.json"
-_FREE_TO_CHANGE = ("diagnostics",)
-"""Sections that a rerun in the same folder may change: they alter no result."""
+_FREE_TO_CHANGE = (
+    "data",
+    "diagnostics",
+    "flags.stop_after",
+    "flags.simulation_mode",
+    "flags.use_gpu",
+    "tuning.engine",
+    "tuning.resources",
+    "tuning.ray",
+)
+"""Keys that a rerun in the same folder may change: the stored panel is used again, and the rest
+decides how far, where and with which pictures a run goes. Results of another mode have other keys.
+"""
 
 
 class Manifest:
@@ -22,22 +41,38 @@ class Manifest:
 
     def __init__(self, folder: Path, config: SimulationConfig) -> None:
         self._path = folder / FILE
+        self._seconds: dict[str, float] = {}
         plain = config.model_dump(mode="json")
         self.content: dict[str, Any] = {
             "config": plain,
             "config_hash": content_key(plain),
+            "code": code_version(),
             "mode": config.flags.simulation_mode,
             "stop_after": config.flags.stop_after,
             "versions": show_versions(),
+            "machine": _machine(),
             "started": _now(),
             "ended": None,
             "status": "running",
+            "error": None,
             "stages": {},
+            "peak_memory_mib": None,
         }
+
+    @contextmanager
+    def clock(self, stage: str) -> Iterator[None]:
+        """Add the wall time of the block to ``stage``."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            passed = time.perf_counter() - began
+            self._seconds[stage] = self._seconds.get(stage, 0.0) + passed
 
     def stage(self, name: str, **facts: Any) -> None:
         """Record a finished stage with its time and facts."""
-        self.content["stages"][name] = {"finished": _now(), **facts}
+        seconds = round(self._seconds.get(name, 0.0), 3)
+        self.content["stages"][name] = {"finished": _now(), "seconds": seconds, **facts}
         self.write()
 
     def end(self, status: str, error: str | None = None) -> None:
@@ -47,6 +82,7 @@ class Manifest:
 
     def write(self) -> None:
         """Write the manifest as it is now."""
+        self.content["peak_memory_mib"] = _peak_memory_mib()
         write_json(self._path, self.content)
 
 
@@ -76,16 +112,7 @@ def refuse_other_config(folder: Path, config: SimulationConfig) -> None:
 
 
 def _free(key: str) -> bool:
-    return (
-        key.split(".", maxsplit=1)[0] in _FREE_TO_CHANGE
-        or key
-        in {
-            "flags.stop_after",
-            "flags.simulation_mode",
-            "flags.use_gpu",
-        }
-        or key.startswith("data.")
-    )
+    return any(key == free or key.startswith(f"{free}.") for free in _FREE_TO_CHANGE)
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -97,6 +124,21 @@ def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
         else:
             out[name] = value
     return out
+
+
+def _machine() -> dict[str, Any]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"node": platform.node(), "platform": platform.platform(), "cores": cores}
+
+
+def _peak_memory_mib() -> float:
+    """Largest resident size so far of this process or of one child that has ended."""
+    unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
+    peak = max(
+        resource.getrusage(who).ru_maxrss
+        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
+    return round(peak / unit, 1)
 
 
 def _now() -> str:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from fastpanel import portfolio
 from fastpanel.preprocess import PreprocessState
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset, base_name
 from fastpanel.simulation._hooks import Hooks, Prediction, State
-from fastpanel.simulation._inner import largest_fit, preprocessor
 from fastpanel.simulation._seeds import unit_seed
 from fastpanel.simulation._space import ScoreSpace
+from fastpanel.simulation._splits import largest_fit, preprocessor
 from fastpanel.simulation._structure import OuterPlan
 from fastpanel.typing import FloatArray, IntArray
 
@@ -51,6 +52,54 @@ def training_rows(plan: OuterPlan, row: int, config: SimulationConfig) -> IntArr
     return np.concatenate([plan.fold.train, since]).astype(np.int64)
 
 
+def decide(
+    dataset: Dataset, draws: FloatArray, config: SimulationConfig, hooks: Hooks
+) -> FloatArray:
+    """Weights ``[A]`` from one week's draws ``[S, A]`` in the unit of y."""
+    return hooks.allocate({"samples": dataset.to_returns(draws)}, config.allocation)
+
+
+def replay(
+    dataset: Dataset, results: Sequence[OuterResult], config: SimulationConfig, hooks: Hooks
+) -> tuple[OuterResult, ...]:
+    """The same forecasts under another ``allocation`` or ``cost``, all groups in one book."""
+    weights = [
+        np.stack([decide(dataset, r.samples[:, i], config, hooks) for i in range(len(r.rows))])
+        for r in results
+    ]
+    rows = np.concatenate([r.rows for r in results])
+    pnl = account_rows(dataset, rows, np.concatenate(weights), config, hooks)
+    pieces = np.split(pnl, np.cumsum([len(r.rows) for r in results])[:-1])
+    return tuple(
+        replace(r, weights=own, pnl=piece)
+        for r, own, piece in zip(results, weights, pieces, strict=True)
+    )
+
+
+def account_rows(
+    dataset: Dataset, rows: IntArray, weights: FloatArray, config: SimulationConfig, hooks: Hooks
+) -> FloatArray:
+    """PnL ``[N]`` of weights ``[N, A]`` decided after the weeks ``rows``; gaps start from cash."""
+    delay = config.data.dataset_params.target_shift
+    bars = np.full((delay + len(dataset.y), weights.shape[1]), np.nan)
+    bars[delay:] = dataset.to_returns(dataset.y)  # y[t] is the return of bar t + delay
+    decided = portfolio.Decisions(rows, weights)
+    same_bar = config.allocation.execution == "same_bar"
+    positions = decided.at_same_bar() if same_bar else decided.at_next_bar(delay)
+    return portfolio.account(positions, bars, config.cost, rule=hooks.compute_pnl)
+
+
+def earning_row(row: int, config: SimulationConfig) -> int:
+    """Row of y whose return the weights decided after week ``row`` earn.
+
+    ``y[row]`` is the return of the bar in which they are traded. Same-bar
+    execution takes the return of the week that the decision has seen.
+    """
+    if config.allocation.execution == "same_bar":
+        return row - config.data.dataset_params.target_shift
+    return row
+
+
 def fit_fold_preprocessing(
     dataset: Dataset, plan: OuterPlan, config: SimulationConfig
 ) -> PreprocessState:
@@ -74,6 +123,7 @@ def evaluate_outer_walk_forward(
     *,
     prebuilt: Mapping[str, Any] | None = None,
     reporter: Reporter | None = None,
+    held: FloatArray | None = None,
 ) -> OuterResult:
     """Forecast, allocate and account week by week over one test group.
 
@@ -90,6 +140,9 @@ def evaluate_outer_walk_forward(
         The candidate chosen for this fold on earlier data.
     prebuilt : mapping, optional
     reporter : Reporter, optional
+    held : float64 [A], optional
+        Weights before the first week, of the group before if it touches this
+        one; None = cash.
 
     Returns
     -------
@@ -110,7 +163,7 @@ def evaluate_outer_walk_forward(
     shape = (config.predictive.num_samples, len(rows), len(dataset.assets))
     samples, weights, pnl = np.empty(shape), np.zeros(shape[1:]), np.empty(len(rows))
     state: State = None
-    w_prev: FloatArray | None = None
+    book = portfolio.Book(config.cost, rule=hooks.compute_pnl, held=held)
     with (reporter or SilentReporter()).task(f"fold {plan.group}: weeks", len(rows)) as task:
         for i, row in enumerate(rows):
             train, scaler = known[i], scalers[i]
@@ -121,14 +174,12 @@ def evaluate_outer_walk_forward(
                 state = hooks.fit_model(Z, dataset.y[train], week, start)
             now = slice(int(row), int(row) + 1)
             Z_now = scaler.transform(dataset.X[now], dataset.mask[now])
-            week = {**base, "seed": _week_seed(config, plan, i, 1)}
+            week = {**base, "seed": _week_seed(config, plan, i, 1), "predict_index": [int(row)]}
             pred = hooks.predict(Z_now, state, week, config.predictive.num_samples)
             samples[:, i] = _present_only(pred, dataset, int(row))
-            returns = dataset.to_returns(samples[:, i])
-            weights[i] = hooks.allocate({"samples": returns}, config.allocation)
-            realised = dataset.to_returns(dataset.y[row])
-            pnl[i] = hooks.compute_pnl(weights[i], realised, w_prev, config.cost)
-            w_prev = weights[i]
+            weights[i] = decide(dataset, samples[:, i], config, hooks)
+            earned = dataset.to_returns(dataset.y[earning_row(int(row), config)])
+            pnl[i] = book.hold(weights[i], earned)
             task.advance()
     return OuterResult(plan.group, candidate, rows, samples, weights, pnl)
 

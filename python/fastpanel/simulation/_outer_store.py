@@ -7,29 +7,25 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from fastpanel._files import atomic_path
+from fastpanel._files import atomic_path, read_json, sha256, write_json
 from fastpanel.errors import ArtifactError
+from fastpanel.progress import Reporter
 from fastpanel.simulation._dataset import Dataset
 from fastpanel.simulation._outer import OuterResult
 
-_FILE = "result.npz"
+_ARRAYS = "result.npz"
+_FILES = ("predictions.csv", "weights.csv", "pnl.csv", _ARRAYS)
+_RECORD = "finished.json"
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
 def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) -> None:
-    """Write predictions, weights and PnL as CSV, then the arrays, which mark the fold finished."""
-    weeks = _weeks(result, dataset)
-    _write_csv(_predictions(result, dataset, weeks), folder / "predictions.csv")
-    weights = {asset: result.weights[:, a] for a, asset in enumerate(dataset.assets)}
-    _write_csv(weeks.with_columns(pl.DataFrame(weights)), folder / "weights.csv")
-    pnl = weeks.with_columns(
-        pnl=pl.Series(result.pnl), cumulative=pl.Series(np.cumprod(1.0 + result.pnl) - 1.0)
-    )
-    _write_csv(pnl, folder / "pnl.csv")
-    with atomic_path(folder / _FILE) as temporary, temporary.open("wb") as stream:
+    """Write predictions, weights and PnL as CSV and arrays, then what marks the fold finished."""
+    _write_csv(_predictions(result, dataset), folder / "predictions.csv")
+    save_book(result, dataset, folder)
+    with atomic_path(folder / _ARRAYS) as temporary, temporary.open("wb") as stream:
         np.savez(
             stream,
-            key=np.array(key),
             group=result.group,
             candidate=np.array(result.candidate),
             rows=result.rows,
@@ -37,29 +33,73 @@ def save_outer(result: OuterResult, dataset: Dataset, folder: Path, key: str) ->
             weights=result.weights,
             pnl=result.pnl,
         )
+    digests = {name: sha256(folder / name) for name in _FILES}
+    write_json(folder / _RECORD, {"key": key, "sha256": digests})
 
 
-def load_outer(folder: Path, key: str) -> OuterResult | None:
-    """The stored result if it was computed from the same inputs, else None."""
-    path = folder / _FILE
-    if not path.is_file():
+def save_book(result: OuterResult, dataset: Dataset, folder: Path) -> None:
+    """Write ``weights.csv`` and ``pnl.csv``."""
+    weeks = _weeks(result, dataset)
+    weights = {asset: result.weights[:, a] for a, asset in enumerate(dataset.assets)}
+    _write_csv(weeks.with_columns(pl.DataFrame(weights)), folder / "weights.csv")
+    pnl = weeks.with_columns(
+        pnl=pl.Series(result.pnl), cumulative=pl.Series(np.cumprod(1.0 + result.pnl) - 1.0)
+    )
+    _write_csv(pnl, folder / "pnl.csv")
+
+
+def load_outer(folder: Path, key: str, say: Reporter) -> OuterResult | None:
+    """The stored result if it was computed from the same inputs and is intact, else None.
+
+    A file that is missing or was altered since is named.
+    """
+    if not (folder / _RECORD).is_file():
         return None
+    damaged, known = _damage(folder)
+    if damaged is not None:
+        say.say(f"Damaged file {damaged}: the fold is computed again")
+        return None
+    return _read(folder) if known == key else None
+
+
+def read_outer(folder: Path) -> OuterResult:
+    """The stored result, whatever it was computed from.
+
+    Raises
+    ------
+    ArtifactError
+        It is missing, or was altered since.
+    """
+    damaged, _ = _damage(folder)
+    if damaged is not None:
+        raise ArtifactError(f"missing or damaged file {damaged}: run the simulation again")
+    return _read(folder)
+
+
+def _damage(folder: Path) -> tuple[Path | None, str]:
+    """The first file that is not as it was written, and the key of the record."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            return OuterResult(
-                group=int(stored["group"]),
-                candidate=str(stored["candidate"]),
-                rows=stored["rows"],
-                samples=stored["samples"],
-                weights=stored["weights"],
-                pnl=stored["pnl"],
-            )
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise ArtifactError(
-            f"damaged outer result {path}: {error}; delete it to recompute"
-        ) from None
+        record = read_json(folder / _RECORD)
+        known, digests = str(record["key"]), record["sha256"]
+    except (ArtifactError, KeyError, TypeError):
+        return folder / _RECORD, ""
+    for name in _FILES:
+        path = folder / name
+        if not path.is_file() or sha256(path) != digests.get(name):
+            return path, known
+    return None, known
+
+
+def _read(folder: Path) -> OuterResult:
+    with np.load(folder / _ARRAYS, allow_pickle=False) as stored:
+        return OuterResult(
+            group=int(stored["group"]),
+            candidate=str(stored["candidate"]),
+            rows=stored["rows"],
+            samples=stored["samples"],
+            weights=stored["weights"],
+            pnl=stored["pnl"],
+        )
 
 
 def _weeks(result: OuterResult, dataset: Dataset) -> pl.DataFrame:
@@ -73,7 +113,8 @@ def _weeks(result: OuterResult, dataset: Dataset) -> pl.DataFrame:
     )
 
 
-def _predictions(result: OuterResult, dataset: Dataset, weeks: pl.DataFrame) -> pl.DataFrame:
+def _predictions(result: OuterResult, dataset: Dataset) -> pl.DataFrame:
+    weeks = _weeks(result, dataset)
     draws = dataset.to_returns(result.samples)
     truth = dataset.to_returns(dataset.y[result.rows])
     quantiles = np.quantile(draws, _QUANTILES, axis=0)

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from fastpanel import diagnostics, portfolio
-from fastpanel.diagnostics import Facts, Forecasts, Report, Section, Table, Text
+from fastpanel import diagnostics
+from fastpanel.diagnostics import Forecasts, Report, Section, Table, Text
 from fastpanel.selection import Selection
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._postprocess import payloads_of
+from fastpanel.simulation._report_pnl import SAME_BAR, percent, pnl_section
+from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._summary import pnl_report
-from fastpanel.typing import FloatArray
-
-if TYPE_CHECKING:
-    from fastpanel.simulation._runner import SimulationResult
 
 _GAIN_NOTE = (
     "Energy score and CRPS: lower is better. The gain is the baseline's energy score minus the "
@@ -37,7 +35,10 @@ def write_run_report(
     result: SimulationResult, overall: Selection | None, config: SimulationConfig
 ) -> Path:
     """Draw what the configuration asks for and write ``report.html``."""
-    sections = [_score_section(result), _pnl_section(result, config)]
+    sections = [
+        _score_section(result),
+        pnl_section(result, config, pnl_report(result), _folder(result)),
+    ]
     if config.diagnostics.fan_charts.enable:
         pictures = diagnostics.write_calibration(
             _folder(result) / "calibration", _outer_forecasts(result), config.diagnostics.fan_charts
@@ -70,7 +71,7 @@ def _facts(result: SimulationResult) -> tuple[tuple[str, Any], ...]:
     return (
         ("Outer weeks", int(sum(len(fold.rows) for fold in result.outer))),
         ("Energy score", rows["model"]["energy_score"]),
-        ("90 % interval covers", _percent(rows["model"]["coverage_90"])),
+        ("90 % interval covers", percent(rows["model"]["coverage_90"])),
         ("Sharpe ratio a year", sharpe.sharpe_annual),
         ("Candidates", len(result.candidates)),
     )
@@ -83,13 +84,16 @@ def _warnings(result: SimulationResult, config: SimulationConfig) -> tuple[str, 
             "Stub mode: draws from the training targets stand in for a model; the numbers show "
             "that the run works, and nothing else."
         )
+    if config.allocation.execution == "same_bar":
+        out.append(SAME_BAR)
     beaten_by = [
         row["forecaster"]
         for row in result.summary["scores"]
         if row["es_gain"] < -2 * row["es_gain_se"]
     ]
     if beaten_by:
-        out.append(f"Worse than {' and '.join(beaten_by)} by more than two standard errors.")
+        names = " and ".join(name.replace("_", " ") for name in beaten_by)
+        out.append(f"Worse than {names} by more than two standard errors.")
     failed = sum(
         unit.error is not None
         for units in result.records.values()
@@ -109,8 +113,8 @@ def _score_section(result: SimulationResult) -> Section:
             None if row["forecaster"] == "model" else row["es_gain"],
             None if row["forecaster"] == "model" else row["es_gain_se"],
             row["crps"],
-            _percent(row["coverage_50"]),
-            _percent(row["coverage_90"]),
+            percent(row["coverage_50"]),
+            percent(row["coverage_90"]),
             row["weeks"],
         )
         for row in result.summary["scores"]
@@ -126,39 +130,6 @@ def _score_section(result: SimulationResult) -> Section:
         "weeks",
     )
     return Section("Forecasts", (Table(columns, rows, highlight=(0,)), Text(_GAIN_NOTE)))
-
-
-def _pnl_section(result: SimulationResult, config: SimulationConfig) -> Section:
-    report = pnl_report(result)
-    pnl = np.concatenate([fold.pnl for fold in result.outer])
-    low, high = report.hac_interval_annual
-    facts = Facts(
-        (
-            ("Mean a year", _percent(report.mean_annual)),
-            ("Volatility a year", _percent(report.volatility_annual)),
-            ("Sharpe ratio a year", report.sharpe_annual),
-            ("95 % interval", f"{low:.2f} to {high:.2f}"),
-            ("Deflated Sharpe", report.deflated_sharpe),
-            ("Deepest drawdown", _percent(report.max_drawdown)),
-        )
-    )
-    note = Text(
-        f"Weights are decided after a week and earn the return of the next one, after "
-        f"{config.cost.bps:g} basis points of cost per traded value. Intervals allow for "
-        f"autocorrelation; the deflated Sharpe ratio allows for the {len(result.candidates)} "
-        "candidates tried. The universe was picked with hindsight: this is no claim on returns."
-    )
-    if not config.diagnostics.fan_charts.enable:
-        return Section("Profit and loss", (facts, note))
-    picture = diagnostics.write_pnl(
-        _folder(result),
-        np.concatenate([result.dataset.times[fold.rows] for fold in result.outer]),
-        portfolio.equity_curve(pnl),
-        portfolio.drawdown(pnl),
-        sharpe=(report.sharpe_annual, *report.hac_interval_annual),
-        baselines={"equal weight": portfolio.equity_curve(_equal_weight_pnl(result, config))},
-    )
-    return Section("Profit and loss", (facts, picture, note))
 
 
 def _candidate_section(
@@ -187,26 +158,12 @@ def _plan_section(result: SimulationResult) -> Section:
             fold["last_week"],
             fold["weeks"],
             fold["candidate"],
-            _percent(fold["pnl_total"]),
+            percent(fold["pnl_total"]),
         )
         for fold in result.summary["folds"]
     )
     columns = ("test group", "first week", "last week", "weeks", "candidate", "return")
     return Section("Outer folds", (Table(columns, rows),))
-
-
-def _equal_weight_pnl(result: SimulationResult, config: SimulationConfig) -> FloatArray:
-    """The same weeks and costs, with the present assets held in equal parts."""
-    pnl: list[float] = []
-    for fold in result.outer:
-        held: FloatArray | None = None
-        for i, row in enumerate(fold.rows):
-            present = np.isfinite(fold.samples[:, i]).all(axis=0)
-            weights = np.asarray(present / max(int(present.sum()), 1), dtype=np.float64)
-            realised = result.dataset.to_returns(result.dataset.y[row])
-            pnl.append(portfolio.compute_pnl(weights, realised, held, config.cost))
-            held = weights
-    return np.array(pnl)
 
 
 def _outer_forecasts(result: SimulationResult) -> Forecasts:
@@ -239,7 +196,3 @@ def _inner_forecasts(result: SimulationResult, overall: Selection) -> Forecasts:
 
 def _folder(result: SimulationResult) -> Path:
     return result.folder / "outer" / "diagnostics"
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f} %"

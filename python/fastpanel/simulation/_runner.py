@@ -3,37 +3,37 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from fastpanel._environment import Environment
 from fastpanel._files import write_json
 from fastpanel.data import Panel
-from fastpanel.errors import ArtifactError, ConfigError, ModelError
+from fastpanel.errors import ModelError
 from fastpanel.progress import Reporter, reporter
 from fastpanel.selection import Selection
 from fastpanel.simulation import _manifest
-from fastpanel.simulation._candidate import check_space, fit_config
-from fastpanel.simulation._compare import WeeklyScores, score_outer, score_table
+from fastpanel.simulation._board import Listener, aggregate_score
+from fastpanel.simulation._candidate import check_names, fit_config
+from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
 from fastpanel.simulation._dataset import (
     Dataset,
     build_dataset,
     dataset_from_panel,
-    load_dataset,
     save_dataset,
-    warn_if_built_differently,
 )
-from fastpanel.simulation._hooks import Hooks, default_hooks, stub_hooks
-from fastpanel.simulation._inner import InnerObjective, aggregate_score
-from fastpanel.simulation._keys import outer_sections
-from fastpanel.simulation._ledger import UnitRecord, content_key
+from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
+from fastpanel.simulation._inner import InnerObjective
+from fastpanel.simulation._keys import outer_key
+from fastpanel.simulation._ledger import UnitRecord
 from fastpanel.simulation._lock import run_lock
 from fastpanel.simulation._manifest import Manifest
+from fastpanel.simulation._open import PANEL, claim, run_folder, stored_dataset, sweep
 from fastpanel.simulation._outer import (
     OuterResult,
     evaluate_outer_walk_forward,
@@ -43,55 +43,13 @@ from fastpanel.simulation._outer_store import load_outer, save_outer
 from fastpanel.simulation._postprocess import select_for_fold, select_globally
 from fastpanel.simulation._prebuild import run_prebuild
 from fastpanel.simulation._report import write_run_report
+from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
-from fastpanel.tuning import sample_candidates
-
-
-@dataclass(frozen=True)
-class SimulationResult:
-    """What a run leaves behind.
-
-    Attributes
-    ----------
-    folder : Path
-        Artefacts, ``run_manifest.json`` and, when the run is complete,
-        ``report.html``.
-    dataset : Dataset
-    structure : CVStructure or None
-        None when the run stopped after the inputs.
-    candidates : dict
-        Candidate id to ``{path: value}``.
-    records : dict
-        Outer group to candidate id to the records of its inner splits.
-    picks : dict
-        Outer group to the candidate that its own selection chose.
-    selections : dict
-        Outer group to :class:`~fastpanel.selection.Selection` (empty when
-        selection is off).
-    outer : tuple of OuterResult
-    scores : dict
-        ``model`` and baselines to their weekly scores.
-    summary : dict
-        As in ``cv/summary.json``.
-    """
-
-    folder: Path
-    dataset: Dataset
-    structure: CVStructure | None = None
-    candidates: dict[str, dict[str, Any]] = field(default_factory=dict)
-    records: dict[int, dict[str, list[UnitRecord]]] = field(default_factory=dict)
-    picks: dict[int, str] = field(default_factory=dict)
-    selections: dict[int, Selection] = field(default_factory=dict)
-    outer: tuple[OuterResult, ...] = ()
-    scores: dict[str, WeeklyScores] = field(default_factory=dict)
-    summary: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def report(self) -> Path | None:
-        """Path of ``report.html``, None if the run did not get that far."""
-        path = self.folder / "report.html"
-        return path if path.is_file() else None
+from fastpanel.simulation._tuners import make_tuner
+from fastpanel.simulation._work import InnerWork
+from fastpanel.tuning import Engine, make_engine
+from fastpanel.typing import FloatArray
 
 
 def run(
@@ -144,16 +102,25 @@ def run(
     are not computed again. The same seed gives the same results.
     """
     settings = load_config(config)
+    full = settings.flags.simulation_mode == "full"
+    check_names(settings, fits_models=full and hooks is None)
     say = reporter(progress)
-    dataset, folder, fresh = _open_dataset(settings, panel)
-    folder.mkdir(parents=True, exist_ok=True)
+    params = settings.data.dataset_params
+    given = None if panel is None else dataset_from_panel(panel, params)
+    if given is None and settings.data.simulation_output_path is None:
+        given = build_dataset(params)
+    folder = run_folder(settings, given)
+    claim(folder)
     with run_lock(folder):
+        sweep(folder)
         _manifest.refuse_other_config(folder, settings)
+        dataset = stored_dataset(settings, folder, given)
         manifest = Manifest(folder, settings)
         manifest.write()
         try:
-            if fresh:
-                save_dataset(dataset, folder / "inputs" / "panel_tensor.pt")
+            if dataset is None:
+                dataset = given or build_dataset(params)
+                save_dataset(dataset, folder / PANEL)
             result = _Run(settings, dataset, folder, hooks, say, manifest).go()
         except KeyboardInterrupt:
             manifest.end("interrupted")
@@ -164,54 +131,6 @@ def run(
             raise
         manifest.end("finished")
     return result
-
-
-def output_folder(label: str) -> Path:
-    """``SIMULATION_SOURCE/<label>``, or ``runs/<label>``; an absolute label stands for itself."""
-    environment = Environment()
-    if environment.get("SIMULATION_SOURCE") is None:
-        return Path("runs") / label
-    return environment.folder("SIMULATION_SOURCE") / label
-
-
-def _open_dataset(config: SimulationConfig, panel: Panel | None) -> tuple[Dataset, Path, bool]:
-    """The dataset, its folder, and whether it has to be written."""
-    params, label = config.data.dataset_params, config.data.simulation_output_path
-    given = None if panel is None else dataset_from_panel(panel, params)
-    if label is None:
-        given = given or build_dataset(params)
-        newest = given.times_unlabeled if len(given.times_unlabeled) else given.times
-        label = newest[-1].astype("datetime64[s]").item().strftime("%G-%V")
-    folder = output_folder(label)
-    stored = folder / "inputs" / "panel_tensor.pt"
-    if not stored.is_file():
-        if folder.is_dir() and not (folder / _manifest.FILE).is_file():
-            raise ArtifactError(
-                f"{folder} exists, but {stored} is missing: delete the folder or choose another "
-                "data.simulation_output_path"
-            )
-        return given or build_dataset(params), folder, True
-    dataset = load_dataset(stored)
-    if given is not None and given.digest != dataset.digest:
-        raise ConfigError(
-            f"{folder} holds a run on another panel ({_difference(dataset, given)}); choose "
-            "another data.simulation_output_path"
-        )
-    warn_if_built_differently(dataset, params, stored)
-    return dataset, folder, False
-
-
-def _difference(stored: Dataset, given: Dataset) -> str:
-    for name in ("assets", "features", "target_scale", "return_type"):
-        if getattr(stored, name) != getattr(given, name):
-            return f"{name} differ"
-    if stored.X.shape != given.X.shape:
-        return f"shape {stored.X.shape} stored, {given.X.shape} given"
-    same = (stored.X == given.X) | (np.isnan(stored.X) & np.isnan(given.X))
-    if not same.all():
-        t, a, f = np.argwhere(~same)[0]
-        return f"first at {stored.times[t]}, {stored.assets[a]}, {stored.features[f]}"
-    return "times or targets differ"
 
 
 class _Run:
@@ -227,10 +146,15 @@ class _Run:
         manifest: Manifest,
     ) -> None:
         self.config, self.dataset, self.folder = config, dataset, folder
-        self.say, self.manifest = say, manifest
+        self.hooks, self.say, self.manifest = hooks, say, manifest
         self.digest = dataset.digest
         self.last = self._last_stage()
-        self.hooks = hooks
+        self.tuner = make_tuner(config, folder)
+        self.prebuilt: Mapping[str, Any] | None = None
+
+    @property
+    def candidates(self) -> dict[str, dict[str, Any]]:
+        return self.tuner.candidates
 
     def go(self) -> SimulationResult:
         done = SimulationResult(self.folder, self.dataset)
@@ -239,36 +163,56 @@ class _Run:
         self.manifest.stage("inputs", data_hash=self.digest, shape=[t, a, f])
         if self.last == "inputs":
             return done
-        structure, candidates = self._plan()
-        done = replace(done, structure=structure, candidates=candidates)
+        with self.manifest.clock("cv"):
+            structure = self._plan()
+        done = replace(done, structure=structure, candidates=self.candidates)
         if self.last == "cv":
             return done
-        hooks = self.hooks or self._mode_hooks()
-        prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
+        with closing(self._engine()) as engine:
+            return self._folds(done, structure, engine)
+
+    def _folds(
+        self, done: SimulationResult, structure: CVStructure, engine: Engine
+    ) -> SimulationResult:
+        self.prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
+
+        def objective(plan: OuterPlan, listeners: Sequence[Listener]) -> InnerObjective:
+            return self._objective(plan, engine, listeners)
+
         records: dict[int, dict[str, list[UnitRecord]]] = {}
         picks: dict[int, str] = {}
         selections: dict[int, Selection] = {}
         outer: list[OuterResult] = []
         for plan in structure.outer:
-            fold = self.folder / "inner" / f"outer_{plan.group}"
-            objective = InnerObjective(
-                self.dataset, plan, self.config, hooks, fold, prebuilt, self.digest
-            )
-            records[plan.group] = objective.evaluate_all(candidates, self.say)
-            picks[plan.group] = self._pick(plan, records[plan.group], candidates, fold, selections)
-            self._write_best(fold, picks[plan.group], candidates, prebuilt)
+            with self.manifest.clock("inner"):
+                fold = self._inner_folder(plan)
+                records[plan.group] = self.tuner.records(plan, objective)
+                self._write_candidates()
+                pick = self._pick(plan, records[plan.group], fold, selections)
+                picks[plan.group] = pick
+                self._write_best(fold, pick)
             if self.last != "inner":
-                outer.append(self._outer(plan, picks[plan.group], candidates, hooks, prebuilt))
+                with self.manifest.clock("outer"):
+                    outer.append(self._outer(plan, pick, _held_before(plan, outer)))
         self.manifest.stage("inner", picks={str(k): v for k, v in picks.items()})
         done = replace(
-            done, records=records, picks=picks, selections=selections, outer=tuple(outer)
+            done,
+            candidates=self.candidates,
+            records=records,
+            picks=picks,
+            selections=selections,
+            outer=tuple(outer),
         )
         if self.last == "inner":
             return done
         self.manifest.stage("outer", weeks=int(sum(len(result.rows) for result in outer)))
         if self.last == "outer":
             return done
-        return self._results(done, prebuilt)
+        with self.manifest.clock("results"):
+            done = self._results(done)
+        self.manifest.stage("results", report=None if done.report is None else done.report.name)
+        self.say.say(f"Report: {done.report}")
+        return done
 
     def _last_stage(self) -> str:
         flags = self.config.flags
@@ -281,31 +225,60 @@ class _Run:
             return flags.stop_after
         return "cv" if flags.simulation_mode == "dry_run" else "results"
 
-    def _mode_hooks(self) -> Hooks:
-        full = self.config.flags.simulation_mode == "full"
-        return default_hooks(self.config) if full else stub_hooks(self.config)
+    def _engine(self) -> Engine:
+        engine = make_engine(self.config.tuning, use_gpu=self.config.flags.use_gpu)
+        if self.hooks is not None and not engine.in_process:
+            check_portable(self.hooks, self.config.tuning.engine)
+        return engine
 
-    def _plan(self) -> tuple[CVStructure, dict[str, dict[str, Any]]]:
+    def _plan(self) -> CVStructure:
         tuning = self.config.tuning
         structure = build_structure(len(self.dataset.times), self.config)
-        candidates = sample_candidates(tuning.space, tuning.num_samples, tuning.seed)
-        check_space(self.config, candidates)
         write_structure(structure, self.dataset.times, self.folder / "cv")
-        write_json(self.folder / "cv" / "candidates.json", candidates)
-        folds = len(structure.outer)
+        self._write_candidates()
+        folds, count = len(structure.outer), len(self.candidates) or tuning.num_samples
         splits = sum(len(plan.inner) for plan in structure.outer)
         self.say.say(
-            f"Plan: {folds} outer folds, {splits} inner splits, {len(candidates)} candidates = "
-            f"{splits * len(candidates)} fits"
+            f"Plan: {folds} outer folds, {splits} inner splits, {count} candidates = "
+            f"{splits * count} fits"
         )
         self.manifest.stage("cv", outer_folds=folds, inner_splits=splits)
-        return structure, candidates
+        return structure
+
+    def _write_candidates(self) -> None:
+        """Once they are known: a sampler's after the earliest fold."""
+        path = self.folder / "cv" / "candidates.json"
+        if self.candidates:
+            write_json(path, self.candidates)
+
+    def _inner_folder(self, plan: OuterPlan) -> Path:
+        return self.folder / "inner" / f"outer_{plan.group}"
+
+    def _objective(
+        self, plan: OuterPlan, engine: Engine, listeners: Sequence[Listener]
+    ) -> InnerObjective:
+        work = InnerWork(
+            self.config,
+            plan,
+            self.prebuilt,
+            panel=(self.folder / PANEL).absolute(),
+            hooks=self.hooks,
+            dataset=self.dataset,
+        )
+        return InnerObjective(
+            work,
+            self._inner_folder(plan),
+            digest=self.digest,
+            n_assets=self.dataset.X.shape[1],
+            engine=engine,
+            reporter=self.say,
+            listeners=listeners,
+        )
 
     def _pick(
         self,
         plan: OuterPlan,
         records: Mapping[str, list[UnitRecord]],
-        candidates: Mapping[str, Mapping[str, Any]],
         fold: Path,
         selections: dict[int, Selection],
     ) -> str:
@@ -321,49 +294,31 @@ class _Run:
             )
         if not self.config.model_selection.enable:
             return max(scores, key=lambda c: scores[c] if np.isfinite(scores[c]) else -np.inf)
-        shape = self.dataset.X.shape[1:]
+        _, n_assets, n_features = self.dataset.X.shape
         selection = select_for_fold(
-            records, candidates, plan, fold, self.config, (shape[0], shape[1])
+            records, self.candidates, plan, fold, self.config, (n_assets, n_features)
         )
         selections[plan.group] = selection
-        return list(candidates)[selection.pick]
+        return list(self.candidates)[selection.pick]
 
-    def _write_best(
-        self,
-        folder: Path,
-        candidate: str,
-        candidates: Mapping[str, Mapping[str, Any]],
-        prebuilt: Mapping[str, Any] | None,
-    ) -> None:
+    def _write_best(self, folder: Path, candidate: str) -> None:
+        values = self.candidates[candidate]
         write_json(
             folder / "best_config.json",
             {
                 "candidate": candidate,
-                "values": candidates[candidate],
-                **fit_config(self.config, candidates[candidate], prebuilt),
+                "values": values,
+                **fit_config(self.config, values, self.prebuilt),
             },
         )
 
-    def _outer(
-        self,
-        plan: OuterPlan,
-        candidate: str,
-        candidates: Mapping[str, Mapping[str, Any]],
-        hooks: Hooks,
-        prebuilt: Mapping[str, Any] | None,
-    ) -> OuterResult:
+    def _outer(self, plan: OuterPlan, candidate: str, held: FloatArray | None) -> OuterResult:
         folder = self.folder / "outer" / f"outer_{plan.group}"
-        key = content_key(
-            {
-                "data": self.digest,
-                "fold": plan.fold.to_dict(),
-                "candidate": candidate,
-                "values": candidates[candidate],
-                "prebuilt": prebuilt,
-                "config": outer_sections(self.config),
-            }
+        values = self.candidates[candidate]
+        key = outer_key(
+            self.digest, plan, self.config, self.prebuilt, self.hooks, candidate, values, held
         )
-        stored = load_outer(folder, key)
+        stored = load_outer(folder, key, self.say)
         if stored is not None:
             return stored
         frozen = fit_fold_preprocessing(self.dataset, plan, self.config)
@@ -372,31 +327,35 @@ class _Run:
             self.dataset,
             plan,
             candidate,
-            candidates[candidate],
+            values,
             self.config,
-            hooks,
-            prebuilt=prebuilt,
+            self.hooks or mode_hooks(self.config),
+            prebuilt=self.prebuilt,
             reporter=self.say,
+            held=held,
         )
         save_outer(result, self.dataset, folder, key)
         return result
 
-    def _results(
-        self, done: SimulationResult, prebuilt: Mapping[str, Any] | None
-    ) -> SimulationResult:
+    def _results(self, done: SimulationResult) -> SimulationResult:
         assert done.structure is not None
         scores = score_outer(self.dataset, done.structure.outer, done.outer, self.config)
         overall = None
         if done.selections:
             overall = select_globally(list(done.selections.values()), self.config)
-            best = list(done.candidates)[overall.pick]
             write_json(self.folder / "outer" / "metrics.json", overall.metrics())
             write_json(self.folder / "outer" / "selection.json", overall.to_dict())
-            self._write_best(self.folder / "outer", best, done.candidates, prebuilt)
+            self._write_best(self.folder / "outer", list(done.candidates)[overall.pick])
         summary = summarise(done, score_table(scores), overall, self.config)
         write_json(self.folder / "cv" / "summary.json", summary)
         done = replace(done, scores=scores, summary=summary)
-        report = write_run_report(done, overall, self.config)
-        self.manifest.stage("results", report=report.name)
-        self.say.say(f"Report: {report}")
+        write_run_report(done, overall, self.config)
         return done
+
+
+def _held_before(plan: OuterPlan, earlier: Sequence[OuterResult]) -> FloatArray | None:
+    """Last weights of the group before, if this one begins where it ended."""
+    if not earlier or int(earlier[-1].rows[-1]) + 1 != plan.start:
+        return None
+    held: FloatArray = earlier[-1].weights[-1]
+    return held

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from fastpanel.portfolio import SharpeReport, sharpe_report
 from fastpanel.selection import Selection
 from fastpanel.simulation._config import SimulationConfig
-
-if TYPE_CHECKING:
-    from fastpanel.simulation._runner import SimulationResult
+from fastpanel.simulation._result import SimulationResult
 
 
-def pnl_report(result: SimulationResult) -> SharpeReport:
-    """Statistics of the outer PnL; every candidate tried counts as a trial."""
+def pnl_report(result: SimulationResult, *, n_trials: int | None = None) -> SharpeReport:
+    """Statistics of the outer PnL; every candidate tried counts as a trial, unless told."""
     pnl = np.concatenate([fold.pnl for fold in result.outer])
     weights = np.concatenate([fold.weights for fold in result.outer])
-    return sharpe_report(pnl, n_trials=max(1, len(result.candidates)), weights=weights)
+    trials = max(1, len(result.candidates)) if n_trials is None else n_trials
+    return sharpe_report(pnl, n_trials=trials, weights=weights)
 
 
 def summarise(

@@ -14,32 +14,20 @@ Scalar = bool | int | float | str | None
 
 
 class ParameterSpec(StrictModel):
-    """A parameter that the tuner varies.
-
-    Attributes
-    ----------
-    path : str
-        Dot-separated target in the configuration, such as
-        ``training.svi.learning_rate``.
-    type : {"float", "int", "categorical", "bool"}
-    bounds : (low, high)
-        Inclusive; for ``float`` and ``int``.
-    values : list
-        For ``categorical``; ``bool`` takes both truth values when left out.
-    transform : {"linear", "log", "log10", "none"}
-        Scale on which the points are spread evenly. ``log`` and ``log10`` give
-        the same points; ``none`` equals ``linear``.
-    when : mapping, optional
-        Other categorical paths and the value (or list of values) that they
-        must have for this parameter to be active.
-    """
+    """A parameter that the tuner varies."""
 
     path: str
+    """Dot-separated target in the configuration, such as ``training.svi.learning_rate``."""
     type: Literal["float", "int", "categorical", "bool"]
+    """Categorical and bool parameters define strata."""
     bounds: tuple[float, float] | None = None
+    """Low and high, inclusive; for float and int."""
     values: tuple[Scalar, ...] | None = None
+    """For categorical; bool takes both truth values when left out."""
     transform: Literal["linear", "log", "log10", "none"] = "linear"
+    """Scale of even spread; log and log10 give the same points, none equals linear."""
     when: Mapping[str, Any] | None = None
+    """Other categorical paths and the value (or values) at which this one is active."""
 
     @field_validator("path")
     @classmethod

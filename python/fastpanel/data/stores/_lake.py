@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fastpanel._files import atomic_path, read_json, write_json
+from fastpanel._files import atomic_path, read_json, write_bytes, write_json
 from fastpanel._tensors import load_tensors, save_tensors
 from fastpanel.data._arrays import PriceArrays
 from fastpanel.data._clean_bars import CleanBars, WeeklyReturns
@@ -50,7 +51,9 @@ class StoredBars(CleanBars):
         return PriceArrays.from_frame(self.daily, self.assets)
 
 
-def write_clean(clean: CleanBars, root: str | Path) -> Path:
+def write_clean(
+    clean: CleanBars, root: str | Path, beside: Mapping[str, bytes] | None = None
+) -> Path:
     """Write cleaned bars to ``root/YYYY-WW``, all files or none.
 
     Parameters
@@ -58,6 +61,8 @@ def write_clean(clean: CleanBars, root: str | Path) -> Path:
     clean : CleanBars
     root : path
         The data lake.
+    beside : mapping of str to bytes, optional
+        Further files, by name.
 
     Returns
     -------
@@ -89,6 +94,8 @@ def write_clean(clean: CleanBars, root: str | Path) -> Path:
             **kinds,
         }
         save_tensors(stage / TENSOR, content)
+        for name, data in (beside or {}).items():
+            write_bytes(stage / name, data)
     return folder
 
 

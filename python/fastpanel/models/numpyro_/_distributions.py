@@ -49,9 +49,8 @@ class FactorNormal(Distribution):  # type: ignore[misc]
 
     def log_prob(self, value: Any) -> Any:
         """Log density of the observed entries, ``[T]``."""
-        observed = self._observed()
-        log_det, distance = self._quadratic(value, observed)
-        return -0.5 * (observed.sum(-1) * _LOG_2PI + log_det + distance)
+        count, log_det, distance = self._parts(value)
+        return -0.5 * (count * _LOG_2PI + log_det + distance)
 
     def _noise(self, key: Any, sample_shape: tuple[int, ...]) -> Any:
         own, shared = jax.random.split(key)
@@ -63,14 +62,14 @@ class FactorNormal(Distribution):  # type: ignore[misc]
         factors = jax.random.normal(shared, shape, dtype)
         return noise + factors @ jnp.swapaxes(self.loadings, -1, -2)
 
-    def _observed(self) -> Any:
+    def _parts(self, value: Any) -> tuple[Any, Any, Any]:
+        """Observed entries per row (a plain number without a mask), log det, distance."""
+        residual, log_sigma = value - self.loc, jnp.log(self.sigma)
         if self.observed is None:
-            return jnp.ones(self.loc.shape, self.loc.dtype)
-        return self.observed.astype(self.loc.dtype)
-
-    def _quadratic(self, value: Any, observed: Any) -> tuple[Any, Any]:
-        residual = observed * (value - self.loc)
-        return quadratic(jnp, residual, self.loadings, jnp.log(self.sigma), observed)
+            return self.event_shape[0], *quadratic(jnp, residual, self.loadings, log_sigma, None)
+        observed = self.observed.astype(self.loc.dtype)
+        parts = quadratic(jnp, observed * residual, self.loadings, log_sigma, observed)
+        return observed.sum(-1), *parts
 
 
 class FactorStudentT(FactorNormal):
@@ -106,12 +105,10 @@ class FactorStudentT(FactorNormal):
 
     def log_prob(self, value: Any) -> Any:
         """Log density of the observed entries, ``[T]``."""
-        observed = self._observed()
-        log_det, distance = self._quadratic(value, observed)
-        count = observed.sum(-1)
+        count, log_det, distance = self._parts(value)
         # lgamma only at the A + 1 possible counts, not at every row
         possible = jnp.arange(self.event_shape[0] + 1, dtype=self.loc.dtype)
         table = gammaln(0.5 * (self.df + possible)) - gammaln(0.5 * self.df)
         table = table - 0.5 * possible * jnp.log(self.df * math.pi)
         tail = 0.5 * (self.df + count) * jnp.log1p(distance / self.df)
-        return table[count.astype(int)] - 0.5 * log_det - tail
+        return table[jnp.asarray(count, int)] - 0.5 * log_det - tail

@@ -10,7 +10,9 @@ from typing import Any
 import jax
 import numpy as np
 
+from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig
+from fastpanel.models._device import index_of, wanted_device, warn_absent
 from fastpanel.models._prepare import Prepared
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
@@ -47,6 +49,7 @@ class Forecast:
     config: FitConfig
     num_samples: int
     key: tuple[int, ...]
+    carry: Carry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,11 +79,13 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
             steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
             plan = replace(job.plan, window_len=_window_len(job), losses_len=steps)
             shape = _padded_shape(plan, job.work.prepared, job.work.config)
-            families.setdefault((plan, shape), []).append(job)
+            device = _device(job.work.config)
+            families.setdefault((plan, shape, device), []).append(job)
         results: dict[int, Trained] = {}
-        for (plan, shape), members in families.items():
-            for chunk in _chunks(members, shape):
-                results |= _run_chunk(plan, shape, chunk)
+        for (plan, shape, device), members in families.items():
+            with jax.default_device(device):
+                for chunk in _chunks(members, shape, device.platform):
+                    results |= _run_chunk(plan, shape, chunk)
     return [results[position] for position in range(len(works))]
 
 
@@ -93,16 +98,32 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
             rows, assets, features = forecast.X.shape
             rows, width = _padded(plan, rows, features, forecast.config)
             draws = min(_pow2(forecast.num_samples, least=8), _MAX_DRAWS)
-            family = (plan.for_prediction(), (rows, assets, width), draws)
+            shape = (rows, assets, width)
+            family = (plan.for_prediction(), shape, draws, _device(forecast.config))
             families.setdefault(family, []).append((position, forecast, floats))
         results: dict[int, tuple[FloatArray, FloatArray]] = {}
-        for (plan, shape, draws), members in families.items():
-            size = max(1, _max_bytes() // (4 * 4 * draws * shape[0] * shape[1]))
-            size = min(size, _max_packs(), _max_jobs())
-            for start in range(0, len(members), size):
-                chunk = members[start : start + size]
-                results |= _predict_chunk(plan, shape, draws, chunk)
+        for (plan, shape, draws, device), members in families.items():
+            platform = device.platform
+            size = max(1, _max_bytes(platform) // (4 * 4 * draws * shape[0] * shape[1]))
+            size = min(size, _max_packs(platform), _max_jobs(platform))
+            with jax.default_device(device):
+                for start in range(0, len(members), size):
+                    chunk = members[start : start + size]
+                    results |= _predict_chunk(plan, shape, draws, chunk)
     return [results[position] for position in range(len(forecasts))]
+
+
+def _device(config: FitConfig) -> Any:
+    wanted = wanted_device(config.use_gpu)
+    if wanted != "cpu":
+        try:
+            found = jax.devices("cuda")
+        except RuntimeError:
+            found = []
+        if index_of(wanted) < len(found):
+            return found[index_of(wanted)]
+        warn_absent(wanted, "jax", len(found))
+    return jax.devices("cpu")[0]
 
 
 def _job(position: int, work: Work) -> _Job:
@@ -183,7 +204,7 @@ def _predict_program(plan: Plan) -> Any:
     return jax.jit(jax.vmap(partial(predict_one, plan), in_axes=(0, None)))
 
 
-def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]]]:
+def _chunks(members: list[_Job], shape: tuple[int, ...], platform: str) -> list[list[list[_Job]]]:
     """Packs of jobs on the same data, gathered into chunks of bounded memory."""
     packs: dict[bytes, list[_Job]] = {}
     for job in members:
@@ -191,7 +212,7 @@ def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]
     rows, assets, features = shape[:3]
     per_job = 4 * rows * assets * _LIVE_ARRAYS
     per_pack = 4 * rows * assets * features * 2
-    limit = max(1, min(_max_jobs(), _max_bytes() // per_job))
+    limit = max(1, min(_max_jobs(platform), _max_bytes(platform) // per_job))
     by_width: dict[int, list[list[_Job]]] = {}
     for pack in packs.values():
         for start in range(0, len(pack), limit):
@@ -199,8 +220,8 @@ def _chunks(members: list[_Job], shape: tuple[int, ...]) -> list[list[list[_Job]
             by_width.setdefault(_pow2(len(part)), []).append(part)
     chunks = []
     for width, parts in by_width.items():
-        most = min(limit // width, _max_bytes() // (per_pack + width * per_job), _max_packs())
-        most = max(1, most)
+        room = _max_bytes(platform) // (per_pack + width * per_job)
+        most = max(1, min(limit // width, room, _max_packs(platform)))
         chunks += [parts[start : start + most] for start in range(0, len(parts), most)]
     return chunks
 
@@ -273,6 +294,17 @@ def _drawing(
         guide_floats=_scalars(floats.guide),
         key=_key_data(forecast.key),
         count=np.int32(forecast.num_samples),
+        carry=_padded_carry(forecast.carry, shape[0]),
+    )
+
+
+def _padded_carry(carry: Carry | None, rows: int) -> Carry | None:
+    if carry is None:
+        return None
+    filtered, *integers = carry
+    width = (rows, filtered.shape[1])
+    return Carry(
+        _pad(filtered, width, np.float32), *(_pad(part, (rows,), np.int32) for part in integers)
     )
 
 
@@ -398,14 +430,14 @@ def _stack_or_only(trees: list[Any]) -> Any:
     return trees[0] if len(trees) == 1 else _stack(trees)
 
 
-def _max_jobs() -> int:
-    return _MAX_JOBS.get(jax.default_backend(), _MAX_JOBS_ELSEWHERE)
+def _max_jobs(platform: str) -> int:
+    return _MAX_JOBS.get(platform, _MAX_JOBS_ELSEWHERE)
 
 
-def _max_packs() -> int:
+def _max_packs(platform: str) -> int:
     """Data sets in one program. On a CPU one: several share nothing and slow each other down."""
-    return 1 if jax.default_backend() == "cpu" else _MAX_JOBS_ELSEWHERE
+    return 1 if platform == "cpu" else _MAX_JOBS_ELSEWHERE
 
 
-def _max_bytes() -> int:
-    return _MAX_BYTES.get(jax.default_backend(), _MAX_BYTES_ELSEWHERE)
+def _max_bytes(platform: str) -> int:
+    return _MAX_BYTES.get(platform, _MAX_BYTES_ELSEWHERE)

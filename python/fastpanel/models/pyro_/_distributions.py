@@ -48,27 +48,26 @@ class FactorNormal(TorchDistribution):  # type: ignore[misc]
 
     def log_prob(self, value: Any) -> Any:
         """Log density of the observed entries, ``[T]``."""
-        observed = self._observed()
-        log_det, distance = self._quadratic(value, observed)
-        return -0.5 * (observed.sum(-1) * _LOG_2PI + log_det + distance)
+        count, log_det, distance = self._parts(value)
+        return -0.5 * (count * _LOG_2PI + log_det + distance)
 
     def _noise(self, sample_shape: Any) -> Any:
         shape = sample_shape + self.loc.shape
-        noise = self.sigma * torch.randn(shape, dtype=self.loc.dtype)
+        noise = self.sigma * torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         if self.loadings is None:
             return noise
         shape = (*shape[:-1], 1, self.loadings.shape[-1])
-        factors = torch.randn(shape, dtype=self.loc.dtype)
+        factors = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
         return noise + (factors * self.loadings).sum(-1)
 
-    def _observed(self) -> Any:
+    def _parts(self, value: Any) -> tuple[Any, Any, Any]:
+        """Observed entries per row (a plain number without a mask), log det, distance."""
+        residual, log_sigma = value - self.loc, torch.log(self.sigma)
         if self.observed is None:
-            return torch.ones(self.loc.shape, dtype=self.loc.dtype)
-        return self.observed.to(self.loc.dtype)
-
-    def _quadratic(self, value: Any, observed: Any) -> tuple[Any, Any]:
-        residual = observed * (value - self.loc)
-        return quadratic(torch, residual, self.loadings, torch.log(self.sigma), observed)
+            return self.event_shape[0], *quadratic(torch, residual, self.loadings, log_sigma, None)
+        observed = self.observed.to(self.loc.dtype)
+        parts = quadratic(torch, observed * residual, self.loadings, log_sigma, observed)
+        return observed.sum(-1), *parts
 
 
 class FactorStudentT(FactorNormal):
@@ -87,7 +86,7 @@ class FactorStudentT(FactorNormal):
         *,
         validate_args: bool | None = None,
     ) -> None:
-        self.df = torch.as_tensor(df, dtype=loc.dtype)
+        self.df = torch.as_tensor(df, dtype=loc.dtype, device=loc.device)
         super().__init__(loc, loadings, sigma, observed, validate_args=validate_args)
 
     def rsample(self, sample_shape: Any = ()) -> Any:
@@ -99,12 +98,10 @@ class FactorStudentT(FactorNormal):
 
     def log_prob(self, value: Any) -> Any:
         """Log density of the observed entries, ``[T]``."""
-        observed = self._observed()
-        log_det, distance = self._quadratic(value, observed)
-        count = observed.sum(-1)
+        count, log_det, distance = self._parts(value)
         # lgamma only at the A + 1 possible counts, not at every row
-        possible = torch.arange(self.event_shape[0] + 1, dtype=self.loc.dtype)
+        possible = torch.arange(self.event_shape[0] + 1, dtype=self.df.dtype, device=self.df.device)
         table = torch.lgamma(0.5 * (self.df + possible)) - torch.lgamma(0.5 * self.df)
         table = table - 0.5 * possible * torch.log(self.df * math.pi)
         tail = 0.5 * (self.df + count) * torch.log1p(distance / self.df)
-        return table[count.long()] - 0.5 * log_det - tail
+        return table[torch.as_tensor(count, device=table.device).long()] - 0.5 * log_det - tail

@@ -16,8 +16,10 @@ from pyro.poutine.util import site_is_subsample
 
 from fastpanel.errors import ModelError
 from fastpanel.models import _sites
+from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig
 from fastpanel.models._contract import ModelBatch
+from fastpanel.models._device import index_of, wanted_device, warn_absent
 from fastpanel.models._prepare import Prepared
 from fastpanel.models._registries import (
     build_guide,
@@ -52,6 +54,7 @@ class Forecast:
     config: FitConfig
     num_samples: int
     key: tuple[int, ...]
+    carry: Carry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,11 +78,12 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
 
 def _fit(work: Work) -> Trained:
     svi = work.config.training.svi
-    with _isolated((work.config.seed,), work.prepared.X.size):
-        model, guide = _build(work.config)
+    device = device_of(work.config)
+    with isolated((work.config.seed,), work.prepared.X.size, device):
+        model, guide = build(work.config)
         schedule = _schedule(work.prepared, getattr(model, "independent_rows", False))
-        _check(work.config, model, guide, _batch(work.prepared))
-        _set_parameters(guide, None if work.init_state is None else work.init_state.params)
+        _check(work.config, model, guide, batch_of(work.prepared))
+        set_parameters(guide, None if work.init_state is None else work.init_state.params)
         trainer = _trainer(svi, model, guide)
         losses = np.full(svi.num_steps, np.nan)
         failed = -1
@@ -111,16 +115,17 @@ def _trainer(svi: SVIConfig, model: Any, guide: Any) -> SVITrainer:
 
 
 def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
-    X = torch.as_tensor(forecast.X, dtype=torch.get_default_dtype())
-    shape = X.shape[:2]
-    unseen = ModelBatch(X)
-    # automatic guides read the model's latent sites from a batch with targets
-    seen = ModelBatch(X, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
-    with _isolated(forecast.key, forecast.X.size), torch.no_grad():
-        model, guide = _build(forecast.config)
-        guide(seen)
-        model(seen)
-        _set_parameters(guide, forecast.state.params)
+    device = device_of(forecast.config)
+    with isolated(forecast.key, forecast.X.size, device), torch.no_grad():
+        X = torch.as_tensor(forecast.X, dtype=torch.get_default_dtype())
+        shape = X.shape[:2]
+        unseen = ModelBatch(X, carry=forecast.carry)
+        # automatic guides read the model's latent sites from a batch with targets
+        seen = ModelBatch(X, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
+        model, guide = build(forecast.config)
+        for part in (guide, model):
+            poutine.trace(part).get_trace(seen)  # creates the parameters
+        set_parameters(guide, forecast.state.params)
         chunk = 1
         if getattr(model, "parallel_draws", False):
             chunk = max(1, min(forecast.num_samples, _MAX_DRAWN // X[..., 0].numel()))
@@ -128,9 +133,9 @@ def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
         for start in range(0, forecast.num_samples, chunk):
             draws = min(chunk, forecast.num_samples - start)
             value, mean = _draw(model, guide, seen, unseen, draws)
-            samples.append(value.reshape(draws, *shape).double().numpy())
+            samples.append(value.reshape(draws, *shape).double().cpu().numpy())
             total += mean.reshape(draws, *shape).double().sum(0)
-    return np.concatenate(samples), total.numpy() / forecast.num_samples
+    return np.concatenate(samples), total.cpu().numpy() / forecast.num_samples
 
 
 def _draw(
@@ -148,7 +153,7 @@ def _draw(
     return site["value"], torch.where(torch.isfinite(mean), mean, site["value"])
 
 
-def _build(config: FitConfig) -> tuple[Any, Any]:
+def build(config: FitConfig) -> tuple[Any, Any]:
     section = config.model
     factory = default_model_registry("pyro")[section.model_name]
     model = build_model(factory, section.model_name, section.params)
@@ -156,7 +161,7 @@ def _build(config: FitConfig) -> tuple[Any, Any]:
     return model, build_guide(factory, section.guide_name, section.guide_params, model)
 
 
-def _batch(prepared: Prepared) -> ModelBatch:
+def batch_of(prepared: Prepared) -> ModelBatch:
     dtype = torch.get_default_dtype()
     return ModelBatch(
         X=torch.as_tensor(prepared.X, dtype=dtype),
@@ -167,7 +172,7 @@ def _batch(prepared: Prepared) -> ModelBatch:
 
 def _schedule(prepared: Prepared, independent_rows: bool) -> list[list[Part]]:
     """Parts of each optimiser step of one pass; every loss is per observed entry."""
-    whole = _batch(prepared)
+    whole = batch_of(prepared)
     total = prepared.n_obs
     if len(prepared.groups) == 1 and independent_rows:
         skipped = torch.as_tensor(burn_in_rows(len(prepared.y), prepared.windows))
@@ -197,10 +202,10 @@ def _check(config: FitConfig, model: Any, guide: Any, batch: ModelBatch) -> None
         _sites.check_guide(model_sites, guide_sites, section.model_name, section.guide_name)
         shapes = {name: array.shape for name, array in _parameters(guide).items()}
         with pyro.get_param_store().scope():
-            other, other_guide = _build(config)
+            other, other_guide = build(config)
             longer = ModelBatch(*(torch.cat([a, a[:1]]) for a in (batch.X, batch.y, batch.M)))
-            other_guide(longer)
-            other(longer)
+            for part in (other_guide, other):
+                poutine.trace(part).get_trace(longer)
             grown = {name: array.shape for name, array in _parameters(other_guide).items()}
     _sites.check_fixed_shapes(shapes, grown)
 
@@ -225,12 +230,12 @@ def _neutral(guide: Any) -> Callable[[str], str]:
 def _parameters(guide: Any) -> dict[str, FloatArray]:
     rename = _neutral(guide)
     return {
-        rename(name): value.detach().double().numpy().copy()
+        rename(name): value.detach().double().cpu().numpy().copy()
         for name, value in pyro.get_param_store().items()
     }
 
 
-def _set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None:
+def set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None:
     """Overwrite the store's parameters in place, so that modules see it too."""
     if params is None:
         return
@@ -243,21 +248,39 @@ def _set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None
             store._params[name].copy_(transform.inv(value))
 
 
+def device_of(config: FitConfig) -> torch.device:
+    wanted = wanted_device(config.use_gpu)
+    if wanted == "cpu":
+        return torch.device("cpu")
+    found = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index_of(wanted) >= found:
+        warn_absent(wanted, "torch", found)
+        return torch.device("cpu")
+    return torch.device("cuda", index_of(wanted))
+
+
 @contextmanager
-def _isolated(key: tuple[int, ...], size: int) -> Iterator[None]:
-    """Give a fresh parameter store, random stream and thread count; put all back afterwards."""
+def isolated(key: tuple[int, ...], size: int, device: torch.device) -> Iterator[None]:
+    """Give a fresh parameter store, random stream, thread count and default device.
+
+    All are put back afterwards.
+    """
     seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
     with (
         pyro.get_param_store().scope(),
-        torch.random.fork_rng(devices=[]),
+        torch.random.fork_rng(devices=[] if device.type == "cpu" else [device]),
         pyro.validation_enabled(False),
         warnings.catch_warnings(),
     ):
         warnings.filterwarnings("ignore", "Encountered NaN", UserWarning)
-        torch.manual_seed(seed)
+        # the generators of other CUDA devices stay as they are
+        torch.random.default_generator.manual_seed(seed)
+        if device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         threads = torch.get_num_threads()
         try:
             torch.set_num_threads(threads if size > _WORTH_THREADS else 1)
-            yield
+            with device:
+                yield
         finally:
             torch.set_num_threads(threads)

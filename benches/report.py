@@ -1,0 +1,150 @@
+"""From raw timings to a small report, and from a report to ratios, verdicts and floors."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+REPORT = HERE / "report.json"
+TARGETS = HERE / "targets.toml"
+OURS = "fastpanel"
+DISTRIBUTIONS = {"talib": "TA-Lib", "sklearn": "scikit-learn"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One library at one kernel and size.
+
+    Attributes
+    ----------
+    seconds : float
+        The fastest of ``rounds`` calls.
+    peak_bytes : int or None
+        Memory at the peak of a call beyond the inputs and what was there before.
+    """
+
+    family: str
+    kernel: str
+    size: str
+    shape: tuple[int, ...]
+    library: str
+    threads: int
+    seconds: float
+    rounds: int
+    peak_bytes: int | None
+    note: str = ""
+
+    @property
+    def name(self) -> str:
+        """Family and kernel."""
+        return f"{self.family}.{self.kernel}"
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Fastpanel against one rival, on as many threads."""
+
+    ours: Row
+    rival: Row
+
+    @property
+    def ratio(self) -> float:
+        """How many times longer the rival takes."""
+        return self.rival.seconds / self.ours.seconds
+
+    @property
+    def name(self) -> str:
+        """Kernel and rival, as in the table of floors."""
+        return f"{self.ours.name} / {self.rival.library}"
+
+
+def slim(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Reduce the JSON of pytest-benchmark to one flat record per test."""
+    records = []
+    for bench in raw["benchmarks"]:
+        info = dict(bench["extra_info"])
+        stats, part = bench["stats"], info.pop("stands_for")
+        record = {**info, "seconds": _digits(stats["min"] * part), "rounds": stats["rounds"]}
+        if part != 1:
+            record["note"] = f"one part of {part} timed"
+        records.append({key: value for key, value in record.items() if value != ""})
+    return records
+
+
+def _digits(x: float) -> float:
+    return float(f"{x:.4g}")
+
+
+def rows(records: Iterable[Mapping[str, Any]]) -> list[Row]:
+    """Rows of the records of a report."""
+    return [Row(**{**record, "shape": tuple(record["shape"])}) for record in records]
+
+
+def pairs(table: Sequence[Row]) -> list[Pair]:
+    """Every rival beside fastpanel at the same kernel, size and number of threads."""
+    ours = {(r.name, r.size, r.threads): r for r in table if r.library == OURS}
+    return [
+        Pair(ours[row.name, row.size, row.threads], row)
+        for row in table
+        if row.library != OURS and (row.name, row.size, row.threads) in ours
+    ]
+
+
+def load_targets() -> dict[str, Any]:
+    """What has to be reached, and what a smoke run must not fall below."""
+    return tomllib.loads(TARGETS.read_text(encoding="utf-8"))
+
+
+def target_of(pair: Pair, targets: Mapping[str, Any], simd: str) -> float | None:
+    """The ratio that this pair has to reach on a machine of this SIMD level."""
+    for target in targets["target"]:
+        if (
+            pair.ours.name in target["kernels"]
+            and pair.rival.library in target["rivals"]
+            and any(fnmatch(pair.ours.size, pattern) for pattern in target.get("sizes", ["*"]))
+        ):
+            share = 1.0 if simd == "avx512" else targets["share_without_avx512"]
+            return float(target["at_least"]) * share
+    return None
+
+
+def below_floor(table: Sequence[Row], floors: Mapping[str, float]) -> list[str]:
+    """One line for each pair of a smoke run that is too slow, has no floor, or is gone."""
+    found = {pair.name: pair for pair in pairs(table)}
+    lines = [
+        f"{name}: {found[name].ratio:.2f} times faster, at least {floor:g} expected "
+        f"({1e3 * found[name].ours.seconds:.3g} ms against "
+        f"{1e3 * found[name].rival.seconds:.3g} ms)"
+        for name, floor in floors.items()
+        if name in found and found[name].ratio < floor
+    ]
+    lines += [f"{name}: has a floor, but was not run" for name in floors if name not in found]
+    lines += [f"{name}: has no floor in {TARGETS.name}" for name in found if name not in floors]
+    return lines
+
+
+def versions(table: Sequence[Row]) -> dict[str, str]:
+    """Version of every library in the table."""
+    names = sorted({row.library.split()[0] for row in table} | {"numpy", "numba"})
+    return {name: metadata.version(DISTRIBUTIONS.get(name, name)) for name in names}
+
+
+def write_report(records: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> None:
+    """Save the report, one record a line."""
+    lines = ",\n".join("  " + json.dumps(record) for record in records)
+    head = json.dumps(
+        {"machine": machine, "versions": versions(rows(records))}, indent=1, ensure_ascii=False
+    )
+    REPORT.write_text(f'{head[:-2]},\n "records": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+
+
+def load_report() -> dict[str, Any]:
+    """Read the saved report."""
+    return dict(json.loads(REPORT.read_text(encoding="utf-8")))

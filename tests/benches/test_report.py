@@ -1,0 +1,82 @@
+"""The bench report: ratios, targets and floors; a slow kernel fails a smoke run."""
+
+from __future__ import annotations
+
+import ast
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from benches.harness import Peak
+from benches.report import (
+    HERE,
+    Row,
+    below_floor,
+    pairs,
+    slim,
+    target_of,
+)
+
+OURS = Row("rolling", "mean", "daily-20", (5000, 500, 20), "fastpanel", 1, 0.002, 9, 1_000_000)
+RIVAL = replace(OURS, library="bottleneck", seconds=0.006)
+
+
+def test_a_pair_is_judged_by_its_target():
+    (pair,) = pairs([OURS, RIVAL, replace(RIVAL, threads=2), replace(RIVAL, size="other")])
+    assert pair.ratio == pytest.approx(3.0)
+    targets = {
+        "share_without_avx512": 0.5,
+        "target": [
+            {
+                "kernels": ["rolling.mean"],
+                "rivals": ["bottleneck"],
+                "sizes": ["intra*"],
+                "at_least": 9,
+            },
+            {
+                "kernels": ["rolling.mean"],
+                "rivals": ["bottleneck"],
+                "sizes": ["daily*"],
+                "at_least": 4,
+            },
+        ],
+    }
+    assert target_of(pair, targets, "avx512") == 4
+    assert target_of(pair, targets, "avx2") == 2
+    assert target_of(replace(pair, rival=replace(RIVAL, library="polars")), targets, "avx2") is None
+
+
+def test_a_smoke_run_fails_below_a_floor_and_without_one():
+    table = [OURS, RIVAL]
+    assert below_floor(table, {"rolling.mean / bottleneck": 2.9}) == []
+    (line,) = below_floor(table, {"rolling.mean / bottleneck": 3.1})
+    assert line.startswith("rolling.mean / bottleneck: 3.00 times faster, at least 3.1 expected")
+    assert "has no floor" in below_floor(table, {})[0]
+    gone = below_floor(table, {"rolling.mean / bottleneck": 2.0, "rolling.sum / polars": 1.0})
+    assert gone == ["rolling.sum / polars: has a floor, but was not run"]
+
+
+def test_a_report_keeps_the_fastest_call_times_its_parts():
+    info = {"family": "preprocess", "library": "fastpanel one by one", "stands_for": 45, "note": ""}
+    raw = {"benchmarks": [{"extra_info": info, "stats": {"min": 0.0123456, "rounds": 3}}]}
+    (record,) = slim(raw)
+    assert record["seconds"] == pytest.approx(0.5556)
+    assert record["note"] == "one part of 45 timed"
+    assert "stands_for" not in record
+
+
+def test_peak_sees_memory_that_is_gone_again():
+    with Peak() as peak:
+        np.ones(8_000_000).sum()
+    if peak.bytes is None:
+        pytest.skip("no /proc here")
+    assert 60e6 < peak.bytes < 90e6
+
+
+def test_benches_import_only_the_public_package():
+    for path in sorted(HERE.glob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("fastpanel"):
+                parts = [*node.module.split("."), *(alias.name for alias in node.names)]
+                private = {part for part in parts if part.startswith("_")}
+                assert not private, f"{path.name}: {private}"
