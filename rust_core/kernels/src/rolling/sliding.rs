@@ -16,7 +16,7 @@
 //! window is its length and nothing is counted.
 
 use crate::Exec;
-use crate::simd::{self, Kernel, Simd};
+use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
 use super::source::Source;
@@ -98,14 +98,18 @@ impl<A: Accumulator, X: Source> Kernel for Pass<'_, A, X> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let reach = self.window.reach(self.source.rows());
-        let start = self.tile.rows.start;
-        let columns: Vec<_> = self.tile.vectors(0).map(|at| Column::new(&self, at)).collect();
+        let width = self.tile.cols.len().div_ceil(LANES);
+        let (none, empty) = (S::splat(0.0), self.accumulator.empty::<S>());
+        let factors = self.accumulator.factors::<S>(none);
+        let gaps = Gaps { seen: S::from_bits(0), head: none, whole_before: true, n: none, factors };
         let mut block = Block::<S, A, X> {
-            suffixes: vec![self.accumulator.empty::<S>(); (reach + 1) * columns.len()],
+            columns: vec![Column { anchor: none, head: empty }; width],
+            whole: vec![true; width],
+            gaps: vec![gaps; width],
+            suffixes: vec![empty; (reach + 1) * width],
             counts: Vec::new(),
-            columns,
             pass: &self,
-            start,
+            start: self.tile.rows.start,
             reach,
         };
         for start in self.tile.rows.clone().step_by(reach) {
@@ -115,74 +119,59 @@ impl<A: Accumulator, X: Source> Kernel for Pass<'_, A, X> {
     }
 }
 
-/// Count and state of some rows.
-struct Part<S: Simd, A: Accumulator> {
-    n: S::F,
-    state: A::State<S>,
+/// What a vector of columns carries from row to row.
+struct Column<S: Simd, A: Accumulator> {
+    anchor: S::F,
+    /// The rows of the block so far.
+    head: A::State<S>,
 }
 
-impl<S: Simd, A: Accumulator> Clone for Part<S, A> {
+impl<S: Simd, A: Accumulator> Clone for Column<S, A> {
     #[inline(always)]
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<S: Simd, A: Accumulator> Copy for Part<S, A> {}
+impl<S: Simd, A: Accumulator> Copy for Column<S, A> {}
 
-/// What a vector of columns carries from row to row.
-struct Column<S: Simd, A: Accumulator> {
-    at: Lanes,
-    /// Lanes beyond the table's columns: they miss nothing.
-    unused: u8,
-    anchor: S::F,
-    /// Lanes that have their anchor.
+impl<S: Simd, A: Accumulator> Column<S, A> {
+    #[inline(always)]
+    fn push(&mut self, accumulator: A, ok: S::M, v: S::F) {
+        let v = if A::ANCHORED { S::sub(v, self.anchor) } else { v };
+        self.head = accumulator.push::<S>(self.head, ok, v);
+    }
+}
+
+/// What it carries besides where values miss.
+struct Gaps<S: Simd, A: Accumulator> {
+    /// Lanes whose anchor is a value of the block.
     seen: S::M,
-    /// The rows of the block so far; the count is kept only where a row misses.
-    head: Part<S, A>,
+    /// Values in the rows of the block so far.
+    head: S::F,
     /// Does no row of the previous block miss? Then its counts are not stored.
     whole_before: bool,
-    /// Does no row of the window so far miss?
-    whole: bool,
     /// Count of the last window, and what follows from it.
     n: S::F,
     factors: A::Factors<S>,
 }
 
-impl<S: Simd, A: Accumulator> Column<S, A> {
+impl<S: Simd, A: Accumulator> Clone for Gaps<S, A> {
     #[inline(always)]
-    fn new<X>(pass: &Pass<'_, A, X>, at: Lanes) -> Self {
-        let none = S::splat(0.0);
-        Column {
-            at,
-            unused: u8::MAX.checked_shl(at.count as u32).unwrap_or(0),
-            anchor: none,
-            seen: S::from_bits(0),
-            head: Part { n: none, state: pass.accumulator.empty::<S>() },
-            whole_before: true,
-            whole: true,
-            n: none,
-            factors: pass.accumulator.factors::<S>(none),
-        }
-    }
-
-    /// Do all columns have a value?
-    #[inline(always)]
-    fn is_whole(&self, ok: S::M) -> bool {
-        S::bits(ok) | self.unused == u8::MAX
-    }
-
-    #[inline(always)]
-    fn push(&mut self, accumulator: A, ok: S::M, v: S::F) {
-        let v = if A::ANCHORED { S::sub(v, self.anchor) } else { v };
-        self.head.state = accumulator.push::<S>(self.head.state, ok, v);
+    fn clone(&self) -> Self {
+        *self
     }
 }
+
+impl<S: Simd, A: Accumulator> Copy for Gaps<S, A> {}
 
 /// One block of rows in all columns of a tile.
 struct Block<'p, 'a, S: Simd, A: Accumulator, X> {
     pass: &'p Pass<'a, A, X>,
     columns: Vec<Column<S, A>>,
+    /// Does no row of the window so far miss?
+    whole: Vec<bool>,
+    gaps: Vec<Gaps<S, A>>,
     /// Row `j`: state of the last `reach - j` rows of the previous block, column by column.
     suffixes: Vec<A::State<S>>,
     /// As `suffixes`: how many values; not stored where the previous block is whole.
@@ -192,6 +181,12 @@ struct Block<'p, 'a, S: Simd, A: Accumulator, X> {
 }
 
 impl<S: Simd, A: Accumulator, X: Source> Block<'_, '_, S, A, X> {
+    /// Place of column vector `g`.
+    #[inline(always)]
+    fn at(&self, g: usize) -> Lanes {
+        self.pass.tile.vector(g)
+    }
+
     #[inline(always)]
     fn row(&self, t: usize, at: Lanes) -> S::F {
         // SAFETY: the rows of a block and of the one before it, and the columns of a tile, exist.
@@ -200,113 +195,113 @@ impl<S: Simd, A: Accumulator, X: Source> Block<'_, '_, S, A, X> {
 
     #[inline(always)]
     fn run(&mut self, end: usize) {
-        let accumulator = self.pass.accumulator;
-        for g in 0..self.columns.len() {
+        let (accumulator, pass) = (self.pass.accumulator, self.pass);
+        let width = self.columns.len();
+        for g in 0..width {
             self.enter(g);
         }
-        self.build(0, self.columns.len(), 1);
-        for column in &mut self.columns {
-            column.head = Part { n: S::splat(0.0), state: accumulator.empty::<S>() };
-            column.whole = column.whole_before;
+        self.build(0, width, 1);
+        for g in 0..width {
+            self.columns[g].head = accumulator.empty::<S>();
+            self.gaps[g].head = S::splat(0.0);
+            self.whole[g] = self.gaps[g].whole_before;
         }
 
-        let need = self.pass.window.min_periods();
         let mut factors = accumulator.factors::<S>(S::splat(self.reach as f64));
         for t in self.start..end {
             let length = self.reach.min(t + 1);
             if self.start == 0 {
                 factors = accumulator.factors::<S>(S::splat(length as f64));
             }
-            let after = (t + 1 - self.start) * self.columns.len();
-            for g in 0..self.columns.len() {
-                let column = &mut self.columns[g];
-                let at = column.at;
-                // SAFETY: the rows and columns of a tile exist.
-                let v = unsafe { self.pass.source.row::<S>(t, at.first, at.count) };
-                let ok = S::valid(v);
-                let result = if column.whole && column.is_whole(ok) {
+            let enough = pass.window.min_periods() <= length;
+            let suffixes = &self.suffixes[(t + 1 - self.start) * width..][..width];
+            let mut left_out = false;
+            for (g, column) in self.columns.iter_mut().enumerate() {
+                let at = pass.tile.vector(g);
+                // SAFETY: the tile belongs to this task, and its rows and columns exist.
+                unsafe {
+                    let v = pass.source.row::<S>(t, at.first, at.count);
+                    let ok = S::valid(v);
+                    if !(self.whole[g] && is_whole::<S>(at, ok)) {
+                        left_out = true;
+                        continue;
+                    }
                     column.push(accumulator, ok, v);
-                    let all = accumulator.merge::<S>(self.suffixes[after + g], column.head.state);
+                    let all = accumulator.merge::<S>(suffixes[g], column.head);
                     let result = accumulator.finish::<S>(factors, all, column.anchor);
-                    if need <= length { result } else { S::splat(f64::NAN) }
-                } else {
-                    self.step_with_gaps(t, g, ok, v)
-                };
-                // SAFETY: the tile belongs to this task.
-                unsafe { self.pass.sink.write::<S>(t, at, result) };
+                    let result = if enough { result } else { S::splat(f64::NAN) };
+                    pass.sink.write::<S>(t, at, result);
+                }
+            }
+            for g in 0..if left_out { width } else { 0 } {
+                let v = self.row(t, self.at(g));
+                let ok = S::valid(v);
+                if !(self.whole[g] && is_whole::<S>(self.at(g), ok)) {
+                    let result = self.step_with_gaps(t, g, ok, v);
+                    // SAFETY: as above.
+                    unsafe { pass.sink.write::<S>(t, self.at(g), result) };
+                }
             }
         }
     }
 
     /// Take row `t` of column vector `g` where a value of the window misses.
-    #[inline(never)]
+    #[inline(always)]
     fn step_with_gaps(&mut self, t: usize, g: usize, ok: S::M, v: S::F) -> S::F {
         let accumulator = self.pass.accumulator;
         let row = t + 1 - self.start;
-        let column = &mut self.columns[g];
-        if column.whole {
-            column.whole = false;
-            column.head.n = S::splat((t - self.start) as f64);
+        if self.whole[g] {
+            self.whole[g] = false;
+            self.gaps[g].head = S::splat((row - 1) as f64);
         }
-        let fresh = S::and(ok, S::not(column.seen));
+        let fresh = S::and(ok, S::not(self.gaps[g].seen));
         if A::ANCHORED && S::bits(fresh) != 0 {
-            column.anchor = S::select(fresh, v, column.anchor);
-            column.seen = S::or(column.seen, fresh);
-            let head = column.head;
+            self.columns[g].anchor = S::select(fresh, v, self.columns[g].anchor);
+            self.gaps[g].seen = S::or(self.gaps[g].seen, fresh);
+            let (state, count) = (self.columns[g].head, self.gaps[g].head);
             self.build(g, g + 1, row);
-            self.columns[g].head = head;
+            (self.columns[g].head, self.gaps[g].head) = (state, count);
         }
         let place = row * self.columns.len() + g;
-        let column = &mut self.columns[g];
+        let (column, gaps) = (&mut self.columns[g], &mut self.gaps[g]);
         column.push(accumulator, ok, v);
-        column.head.n = S::add(column.head.n, S::keep(ok, S::splat(1.0)));
-        let before = match (self.start, column.whole_before) {
+        gaps.head = S::add(gaps.head, S::keep(ok, S::splat(1.0)));
+        let before = match (self.start, gaps.whole_before) {
             (0, _) => S::splat(0.0),
             (_, true) => S::splat((self.reach - row) as f64),
             (_, false) => self.counts[place],
         };
-        let n = S::add(before, column.head.n);
-        if S::bits(S::eq(n, column.n)) != u8::MAX {
-            (column.n, column.factors) = (n, accumulator.factors::<S>(n));
+        let n = S::add(before, gaps.head);
+        if S::bits(S::eq(n, gaps.n)) != u8::MAX {
+            (gaps.n, gaps.factors) = (n, accumulator.factors::<S>(n));
         }
-        let state = accumulator.merge::<S>(self.suffixes[place], column.head.state);
-        let result = accumulator.finish::<S>(column.factors, state, column.anchor);
+        let state = accumulator.merge::<S>(self.suffixes[place], column.head);
+        let result = accumulator.finish::<S>(gaps.factors, state, column.anchor);
         let need = S::splat(self.pass.window.min_periods() as f64);
         S::select(S::le(need, n), result, S::splat(f64::NAN))
     }
 
-    /// Choose the anchors of column vector `g`.
+    /// Choose the anchors of column vector `g`: the block's first row, or the last value of the
+    /// previous block, if it has one.
     #[inline(always)]
     fn enter(&mut self, g: usize) {
-        let first = self.row(self.start, self.columns[g].at);
-        let column = &self.columns[g];
-        let mut seen = S::valid(first);
-        let mut anchor = S::keep(seen, first);
-        if A::ANCHORED && self.start > 0 && !column.is_whole(seen) {
-            (seen, anchor) = self.anchor_before(column, seen, anchor);
-        }
-        let column = &mut self.columns[g];
-        (column.seen, column.anchor) = (seen, anchor);
-    }
-
-    /// Where `seen` is not set: the last value of the previous block, if it has one.
-    #[inline(never)]
-    fn anchor_before(
-        &self,
-        column: &Column<S, A>,
-        mut seen: S::M,
-        mut anchor: S::F,
-    ) -> (S::M, S::F) {
-        for t in (self.start + 1 - self.reach..self.start).rev() {
-            if column.is_whole(seen) {
-                break;
+        let at = self.at(g);
+        let first = self.row(self.start, at);
+        let seen = S::valid(first);
+        let (mut known, mut anchor) = (seen, S::keep(seen, first));
+        if A::ANCHORED && self.start > 0 {
+            for t in (self.start + 1 - self.reach..self.start).rev() {
+                if is_whole::<S>(at, known) {
+                    break;
+                }
+                let v = self.row(t, at);
+                let fresh = S::and(S::valid(v), S::not(known));
+                anchor = S::select(fresh, v, anchor);
+                known = S::or(known, fresh);
             }
-            let v = self.row(t, column.at);
-            let fresh = S::and(S::valid(v), S::not(seen));
-            anchor = S::select(fresh, v, anchor);
-            seen = S::or(seen, fresh);
         }
-        (seen, anchor)
+        self.gaps[g].seen = seen;
+        self.columns[g].anchor = anchor;
     }
 
     /// Suffixes `j >= from` of column vectors `left .. right`; leaves their heads used up.
@@ -314,9 +309,9 @@ impl<S: Simd, A: Accumulator, X: Source> Block<'_, '_, S, A, X> {
     fn build(&mut self, left: usize, right: usize, from: usize) {
         let accumulator = self.pass.accumulator;
         let width = self.columns.len();
-        for column in &mut self.columns[left..right] {
-            column.head = Part { n: S::splat(0.0), state: accumulator.empty::<S>() };
-            column.whole_before = true;
+        for g in left..right {
+            self.columns[g].head = accumulator.empty::<S>();
+            self.gaps[g].whole_before = true;
         }
         if self.start == 0 {
             return;
@@ -325,28 +320,47 @@ impl<S: Simd, A: Accumulator, X: Source> Block<'_, '_, S, A, X> {
         self.suffixes[last + left..last + right].fill(accumulator.empty::<S>());
         let before = self.start - self.reach;
         for j in (from..self.reach).rev() {
-            for g in left..right {
-                let column = &mut self.columns[g];
-                let at = column.at;
+            let mut whole = true;
+            let suffixes = &mut self.suffixes[j * width + left..j * width + right];
+            let columns = &mut self.columns[left..right];
+            for (g, (column, suffix)) in columns.iter_mut().zip(suffixes).enumerate() {
+                let at = self.pass.tile.vector(left + g);
                 // SAFETY: the rows of the block before and the columns of a tile exist.
                 let v = unsafe { self.pass.source.row::<S>(before + j, at.first, at.count) };
                 let ok = S::valid(v);
                 column.push(accumulator, ok, v);
-                self.suffixes[j * width + g] = column.head.state;
-                if column.whole_before && column.is_whole(ok) {
-                    continue;
-                }
-                if column.whole_before {
-                    column.whole_before = false;
-                    self.counts.resize(self.suffixes.len(), S::splat(0.0));
-                    for i in j + 1..=self.reach {
-                        self.counts[i * width + g] = S::splat((self.reach - i) as f64);
-                    }
-                    column.head.n = S::splat((self.reach - 1 - j) as f64);
-                }
-                column.head.n = S::add(column.head.n, S::keep(ok, S::splat(1.0)));
-                self.counts[j * width + g] = column.head.n;
+                *suffix = column.head;
+                whole &= self.gaps[left + g].whole_before && is_whole::<S>(at, ok);
+            }
+            if !whole {
+                (left..right).for_each(|g| self.count(j, g));
             }
         }
     }
+
+    /// Store the count of suffix `j` of column vector `g`, if a value of it misses.
+    #[inline(always)]
+    fn count(&mut self, j: usize, g: usize) {
+        let (at, width) = (self.at(g), self.columns.len());
+        let ok = S::valid(self.row(self.start - self.reach + j, at));
+        if self.gaps[g].whole_before {
+            if is_whole::<S>(at, ok) {
+                return;
+            }
+            self.gaps[g].whole_before = false;
+            self.gaps[g].head = S::splat((self.reach - 1 - j) as f64);
+            self.counts.resize(self.suffixes.len(), S::splat(0.0));
+            for i in j + 1..=self.reach {
+                self.counts[i * width + g] = S::splat((self.reach - i) as f64);
+            }
+        }
+        self.gaps[g].head = S::add(self.gaps[g].head, S::keep(ok, S::splat(1.0)));
+        self.counts[j * width + g] = self.gaps[g].head;
+    }
+}
+
+/// Do all columns of a vector have a value? Lanes beyond the table's columns miss nothing.
+#[inline(always)]
+fn is_whole<S: Simd>(at: Lanes, ok: S::M) -> bool {
+    S::bits(ok) | u8::MAX.checked_shl(at.count as u32).unwrap_or(0) == u8::MAX
 }
