@@ -20,13 +20,6 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// The `g`-th vector, without anything to ask for after it.
-    #[inline(always)]
-    pub fn vector(&self, g: usize) -> Lanes {
-        let first = self.cols.start + g * LANES;
-        Lanes { first, count: LANES.min(self.cols.end - first), down: 0, right: first }
-    }
-
     /// The vectors of the tile, which walk `height` rows one after the other.
     #[inline(always)]
     pub fn vectors(&self, height: usize) -> impl Iterator<Item = Lanes> + use<> {
