@@ -11,6 +11,8 @@ from fastpanel.simulation._config import load_config as load_config
 from fastpanel.simulation._dataset import Dataset as Dataset
 from fastpanel.simulation._hooks import Hooks as Hooks
 from fastpanel.simulation._inner import make_inner_objective as make_inner_objective
+from fastpanel.simulation._loaders import DATASET_REGISTRY as DATASET_REGISTRY
+from fastpanel.simulation._loaders import register_dataset as register_dataset
 from fastpanel.simulation._outer import OuterResult as OuterResult
 from fastpanel.simulation._outer import evaluate_outer_walk_forward as evaluate_outer_walk_forward
 from fastpanel.simulation._result import SimulationResult as SimulationResult
@@ -20,6 +22,7 @@ from fastpanel.simulation._structure import OuterPlan as OuterPlan
 from fastpanel.simulation._structure import build_structure as build_structure
 
 __all__ = [
+    "DATASET_REGISTRY",
     "BacktestResult",
     "CVStructure",
     "Dataset",
@@ -37,5 +40,6 @@ __all__ = [
     "load_config",
     "make_inner_objective",
     "read_settings",
+    "register_dataset",
     "run",
 ]

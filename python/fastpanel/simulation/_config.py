@@ -15,9 +15,10 @@ from fastpanel import models
 from fastpanel.config import StrictModel, parse
 from fastpanel.diagnostics import DiagnosticsSpec
 from fastpanel.errors import ConfigError
-from fastpanel.portfolio import AllocationSpec, CostSpec
+from fastpanel.portfolio import OUTER_METRICS, AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
+from fastpanel.simulation.tracking._config import TrackingConfig
 from fastpanel.tuning import TuningConfig
 
 Positive = Annotated[int, Field(ge=1)]
@@ -153,6 +154,8 @@ class OuterConfig(StrictModel):
     """Weeks between model refits; the scaler is refitted every week."""
     update_steps: NonNegative | None = None
     """SVI steps of a warm-started refit; null: ``training.svi.num_steps``."""
+    metrics: tuple[str, ...] = OUTER_METRICS
+    """Registered outer metrics of the summary, per fold and over all."""
 
 
 class FlagsConfig(StrictModel):
@@ -184,6 +187,7 @@ class SimulationConfig(StrictModel):
     outer: OuterConfig = OuterConfig()
     model_selection: SelectionSpec = SelectionSpec()
     diagnostics: DiagnosticsSpec = DiagnosticsSpec()
+    tracking: TrackingConfig = TrackingConfig()
     flags: FlagsConfig = FlagsConfig()
     extensions: tuple[str, ...] = ()
     """Modules to import first: those that register your models, guides, hooks or metrics."""
