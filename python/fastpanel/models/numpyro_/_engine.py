@@ -75,7 +75,12 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
         families: dict[Any, list[_Job]] = {}
         for job in jobs:
             steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
-            plan = replace(job.plan, window_len=_window_len(job), losses_len=steps)
+            plan = replace(
+                job.plan,
+                window_len=_window_len(job),
+                losses_len=steps,
+                complete=job.plan.independent_rows and job.work.prepared.complete,
+            )
             shape = _padded_shape(plan, job.work.prepared, job.work.config)
             device = _device(job.work.config)
             families.setdefault((plan, shape, device), []).append(job)

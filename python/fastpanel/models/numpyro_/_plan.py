@@ -37,6 +37,7 @@ class Plan:
     inert_zero_features: bool
     window_len: int | None = None
     losses_len: int = 0
+    complete: bool = False
 
     def build(self, model_floats: Sequence[Any], guide_floats: Sequence[Any]) -> tuple[Any, Any]:
         """Model and guide with these (possibly traced) floats put back."""
@@ -48,7 +49,8 @@ class Plan:
 
     def for_prediction(self) -> Plan:
         """Return the same model and guide without what only training reads."""
-        return replace(self, particles=1, loss="", clipped=False, window_len=None, losses_len=0)
+        unread = {"loss": "", "clipped": False, "window_len": None, "losses_len": 0}
+        return replace(self, particles=1, complete=False, **unread)
 
 
 @dataclass(frozen=True)

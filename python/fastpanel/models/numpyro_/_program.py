@@ -195,7 +195,10 @@ def _loss_function(plan: Plan, model: Any, guide: Any, params: Any, n_obs: Any) 
     elbo = family(num_particles=plan.particles)
 
     def loss(key: Any, batch: ModelBatch, scale: Any) -> Any:
-        return elbo.loss(key, params, Likelihood(model, scale, batch.M), guide, batch) / n_obs
+        scored = Likelihood(model, scale, batch.M)
+        if plan.complete:  # rows are in or out as a whole: the model need not look at a mask
+            batch = ModelBatch(batch.X, batch.y)
+        return elbo.loss(key, params, scored, guide, batch) / n_obs
 
     return loss
 
