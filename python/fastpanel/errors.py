@@ -12,6 +12,7 @@ __all__ = [
     "ConfigError",
     "DataError",
     "DuplicateNameError",
+    "EngineError",
     "FastPanelError",
     "LeakageError",
     "MissingExtraError",
@@ -57,6 +58,10 @@ class ArtifactError(FastPanelError, RuntimeError):
 
 class RunLockedError(FastPanelError, RuntimeError):
     """Another run works in the same output folder (names the folder and the owner)."""
+
+
+class EngineError(FastPanelError, RuntimeError):
+    """Workers of a tuning engine were lost for good (names the task and what to try)."""
 
 
 class DuplicateNameError(FastPanelError, ValueError):

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TextIO
+from typing import Any, NamedTuple, Protocol, TextIO
+
+
+class Leader(NamedTuple):
+    """A candidate that does well so far."""
+
+    name: str
+    score: float
+    values: str
 
 
 class Task(Protocol):
     """One stage under way."""
 
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        """Report ``steps`` more finished units; ``note`` replaces the text beside the bar."""
+    def advance(self, steps: int = 1, note: str = "", leaders: Sequence[Leader] = ()) -> None:
+        """Report ``steps`` more finished units.
+
+        ``note`` replaces the text beside the bar; ``leaders`` are the best
+        candidates so far, best first.
+        """
 
 
 class Reporter(Protocol):
@@ -27,8 +39,8 @@ class Reporter(Protocol):
 
 
 class _SilentTask:
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        del steps, note
+    def advance(self, steps: int = 1, note: str = "", leaders: Sequence[Leader] = ()) -> None:
+        del steps, note, leaders
 
 
 class SilentReporter:
@@ -49,13 +61,21 @@ class _PlainTask:
         self._done, self._start = 0, time.monotonic()
         self._last = self._start
 
-    def advance(self, steps: int = 1, note: str = "") -> None:
+    def advance(self, steps: int = 1, note: str = "", leaders: Sequence[Leader] = ()) -> None:
         self._done += steps
         now = time.monotonic()
-        if now - self._last >= self._seconds or self._done >= self._total:
-            self._last = now
-            text = f"{self._title}: {self._done}/{self._total} after {now - self._start:.0f} s"
-            print(f"{text} {note}".rstrip(), file=self._out, flush=True)
+        if now - self._last < self._seconds and self._done < self._total:
+            return
+        self._last = now
+        spent = now - self._start
+        parts = [f"{self._title}: {self._done}/{self._total} after {spent:.0f} s"]
+        if 0 < self._done < self._total:
+            parts.append(f"about {spent / self._done * (self._total - self._done):.0f} s left")
+        if leaders:
+            parts.append("best " + ", ".join(f"{row.name} ({row.score:.4g})" for row in leaders))
+        if note:
+            parts.append(note)
+        print(", ".join(parts), file=self._out, flush=True)
 
 
 class PlainReporter:
@@ -74,7 +94,7 @@ class PlainReporter:
 
 
 class RichReporter:
-    """Bars with the time left, on a terminal."""
+    """Bars with the time left and a table of the best candidates so far, on a terminal."""
 
     def __init__(self) -> None:
         from rich.console import Console
@@ -92,7 +112,15 @@ class RichReporter:
             TimeRemainingColumn,
         )
 
-        with Progress(
+        class Board(Progress):
+            leaders: Sequence[Leader] = ()
+
+            def get_renderables(self) -> Iterator[Any]:
+                yield from super().get_renderables()
+                if self.leaders:
+                    yield _table(self.leaders)
+
+        with Board(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
@@ -100,17 +128,29 @@ class RichReporter:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
             console=self._console,
-        ) as progress:
-            handle = progress.add_task(title, total=total, note="")
+        ) as board:
+            handle = board.add_task(title, total=total, note="")
 
             class RichTask:
-                def advance(self, steps: int = 1, note: str = "") -> None:
-                    progress.update(handle, advance=steps, note=note)
+                def advance(
+                    self, steps: int = 1, note: str = "", leaders: Sequence[Leader] = ()
+                ) -> None:
+                    board.leaders = leaders or board.leaders
+                    board.update(handle, advance=steps, note=note)
 
             yield RichTask()
 
     def say(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)
+
+
+def _table(leaders: Sequence[Leader]) -> Any:
+    from rich.table import Table
+
+    table = Table("candidate", "score", "values", title="best so far", title_justify="left")
+    for row in leaders:
+        table.add_row(row.name, f"{row.score:.4g}", row.values)
+    return table
 
 
 def reporter(progress: bool | Reporter) -> Reporter:

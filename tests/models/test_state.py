@@ -83,8 +83,8 @@ def test_foreign_sidecar_is_refused(state, tmp_path, content):
 
 def test_newer_format_is_refused(state, tmp_path):
     sidecar = state.save(tmp_path / "s")
-    sidecar.write_text(sidecar.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(ArtifactError, match="version 2"):
+    sidecar.write_text(sidecar.read_text().replace('"version": 2', '"version": 3'))
+    with pytest.raises(ArtifactError, match="version 3"):
         FitState.load(tmp_path / "s")
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from fastpanel.models import _factor as _factor
+from fastpanel.models import _regime as _regime
+from fastpanel.models import _volatility as _volatility
 from fastpanel.models._api import fit, fit_many, predict, predict_many
+from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, ModelConfig, SVIConfig, TrainingConfig
 from fastpanel.models._contract import (
     FitJob,
@@ -34,6 +37,7 @@ from fastpanel.models._state import FitState
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 
 __all__ = [
+    "Carry",
     "FitConfig",
     "FitJob",
     "FitState",

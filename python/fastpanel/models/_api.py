@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from fastpanel.errors import ModelError, ParameterError
+from fastpanel.models._chain import carried_rows
 from fastpanel.models._config import FitConfig, parse_config
 from fastpanel.models._contract import FitJob, PredictJob
 from fastpanel.models._prepare import Prepared, prediction_features, prepare
-from fastpanel.models._registries import resolve_backend
+from fastpanel.models._registries import carries_state, resolve_backend
 from fastpanel.models._state import FitState
 from fastpanel.typing import FloatArray
 
@@ -124,7 +127,11 @@ def predict(
     state
         From :func:`fit`.
     config
-        The configuration of the fit; ``seed`` sets the draws.
+        The configuration of the fit; ``seed`` sets the draws. A model with a
+        hidden chain starts from its state after the last contiguous stretch of
+        training rows that ended before a row; ``predict_index``, the positions
+        of the rows on the full time axis, says where that is. Without it the
+        rows follow the last training row.
     num_samples
         S, at least 1.
 
@@ -171,7 +178,12 @@ def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
         backend = resolve_backend(section.backend, section.model_name, section.guide_name)
         # draws of different refits are independent, those of candidates on one fit are common
         key = (parsed.seed, state.n_obs, *state.rows)
-        entry = (X, state, parsed, job.num_samples, key)
+        carry = None
+        if carries_state(backend, section.model_name):
+            index = job.config.get("predict_index")
+            name = section.model_name
+            carry = carried_rows(state.carry, state.rows[1], len(X), index, name)
+        entry = (X, state, parsed, job.num_samples, key, carry)
         pending[backend].append((position, entry, unusable))
     for backend, entries in pending.items():
         if not entries:
@@ -219,7 +231,7 @@ def _state(
     if svi.log_every is not None:
         for step in range(svi.log_every, svi.num_steps + 1, svi.log_every):
             _LOG.info("%s: step %d, loss %.6g", what, step, trained.losses[step - 1])
-    return FitState(
+    state = FitState(
         backend=backend,
         model_name=section.model_name,
         guide_name=section.guide_name,
@@ -233,6 +245,11 @@ def _state(
         rows=prepared.rows,
         seed=parsed.seed,
     )
+    if not carries_state(backend, section.model_name):
+        return state
+    module = importlib.import_module(f"fastpanel.models.{backend}_._filter")
+    filtered = module.filtered(prepared, parsed, state)
+    return replace(state, carry={"ends": prepared.ends, "filtered": filtered})
 
 
 def _in_units(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from fastpanel.typing import BoolArray, FloatArray
 
 if TYPE_CHECKING:
+    from fastpanel.models._chain import Carry
     from fastpanel.models._state import FitState
 
 
@@ -26,6 +27,9 @@ class ModelBatch:
     M
         ``bool [T, A]``, **True = left out of the likelihood** (missing target,
         burn-in row or padding), or None when nothing is left out.
+    carry
+        For a model with ``carries_state``, when predicting: where its hidden
+        chain stands at each row (:class:`Carry`); else None.
 
     Examples
     --------
@@ -37,6 +41,7 @@ class ModelBatch:
     X: Any
     y: Any = None
     M: Any = None
+    carry: Carry | None = None
 
 
 @runtime_checkable

@@ -24,7 +24,7 @@ from fastpanel.typing import FloatArray
 
 MIN_GUIDE_SCALE = 1e-4
 _MAX_INIT_SCALE = 0.05
-_MAX_FACTORS = 32
+_COUNTS = {"num_factors": (0, 32), "num_regimes": (2, 8), "num_levels": (3, 31)}
 _REFERENCE_WEEKS = 520
 
 _DEFAULTS: dict[str, Any] = {
@@ -55,8 +55,13 @@ class Latent:
     per_feature: bool = False
 
 
-def normalise(params: Mapping[str, Any], *, student: bool = False) -> dict[str, Any]:
-    """Fill in defaults and check every value.
+def normalise(
+    params: Mapping[str, Any],
+    *,
+    student: bool = False,
+    extra: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Fill in defaults and check every value; ``extra`` are a model's own keys.
 
     Raises
     ------
@@ -67,6 +72,7 @@ def normalise(params: Mapping[str, Any], *, student: bool = False) -> dict[str, 
     defaults = {k: dict(v) if isinstance(v, dict) else v for k, v in _DEFAULTS.items()}
     if student:
         defaults["likelihood"] |= _STUDENT_LIKELIHOOD
+    defaults |= extra or {}
     return _merge(defaults, params, "model.params")
 
 
@@ -138,14 +144,14 @@ def complexity(params: Mapping[str, Any], n_assets: int, n_features: int) -> flo
     with unit noise; loadings count net of the rotations that leave the
     covariance unchanged.
     """
-    return _complexity(normalise(params), n_assets, n_features)
+    return linear_complexity(normalise(params), n_assets, n_features)
 
 
 @register_complexity("factor_student_t")
 def student_complexity(params: Mapping[str, Any], n_assets: int, n_features: int) -> float:
     """As for ``factor_model_v1``, plus one for learned degrees of freedom."""
     full = normalise(params, student=True)
-    return _complexity(full, n_assets, n_features) + float(full["likelihood"]["df"] is None)
+    return linear_complexity(full, n_assets, n_features) + float(full["likelihood"]["df"] is None)
 
 
 @register_complexity("test_model")
@@ -154,18 +160,21 @@ def example_complexity(params: Mapping[str, Any], n_assets: int, n_features: int
     return float(n_features + 1)
 
 
-def _complexity(full: Mapping[str, Any], n_assets: int, n_features: int) -> float:
-    def share(scale: float, entries: int) -> float:
-        return entries * scale**2 / (entries * scale**2 + 1.0)
-
+def linear_complexity(full: Mapping[str, Any], n_assets: int, n_features: int) -> float:
+    """Effective parameters of location, loadings and noise; ``full`` is normalised."""
     factors = min(full["num_factors"], n_assets)
     loadings = n_assets * factors - factors * (factors - 1) / 2
     return float(
-        n_features * share(full["coefficients"]["scale"], _REFERENCE_WEEKS * n_assets)
-        + n_assets * share(full["intercept"]["scale"], _REFERENCE_WEEKS)
-        + n_assets * share(full["likelihood"]["sigma_spread"], _REFERENCE_WEEKS // 2)
-        + loadings * share(full["loadings"]["scale"], _REFERENCE_WEEKS)
+        n_features * informed(full["coefficients"]["scale"], _REFERENCE_WEEKS * n_assets)
+        + n_assets * informed(full["intercept"]["scale"], _REFERENCE_WEEKS)
+        + n_assets * informed(full["likelihood"]["sigma_spread"], _REFERENCE_WEEKS // 2)
+        + loadings * informed(full["loadings"]["scale"], _REFERENCE_WEEKS)
     )
+
+
+def informed(scale: float, entries: int = _REFERENCE_WEEKS) -> float:
+    """Share of one parameter with prior scale ``scale`` that ``entries`` observations fix."""
+    return entries * scale**2 / (entries * scale**2 + 1.0)
 
 
 def _merge(defaults: dict[str, Any], given: Mapping[str, Any], path: str) -> dict[str, Any]:
@@ -186,9 +195,10 @@ def _merge(defaults: dict[str, Any], given: Mapping[str, Any], path: str) -> dic
 
 
 def _checked(key: str, value: Any, where: str) -> Any:
-    if key == "num_factors":
-        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MAX_FACTORS:
-            raise ParameterError(f"{where} is {value!r}; give an integer in 0..{_MAX_FACTORS}")
+    if key in _COUNTS:
+        low, high = _COUNTS[key]
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise ParameterError(f"{where} is {value!r}; give an integer in {low}..{high}")
         return value
     if key == "df" and value is None:
         return None
@@ -196,7 +206,7 @@ def _checked(key: str, value: Any, where: str) -> Any:
         if isinstance(value, str | Mapping | list | tuple | type(None)):
             raise ParameterError(f"{where} is {value!r}; give a number")
         return value
-    low = 2.0 if key == "df" else 1e-3
-    if isinstance(value, bool) or not math.isfinite(value) or value <= low:
-        raise ParameterError(f"{where} is {value!r}; give a finite number above {low:g}")
+    least = 2.0 if key == "df" else 1e-3
+    if isinstance(value, bool) or not math.isfinite(value) or value <= least:
+        raise ParameterError(f"{where} is {value!r}; give a finite number above {least:g}")
     return float(value)

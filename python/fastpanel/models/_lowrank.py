@@ -59,14 +59,66 @@ def quadratic(
         whitened, own = _whiten(xp, gram, xp.swapaxes(scaled, -1, -2))
         projected = residual @ xp.swapaxes(whitened, -1, -2)
         return log_det + own, distance - (projected * projected).sum(-1)
+    gram, right = _products(xp, residual, loadings, scaled, observed)
+    whitened, own = _whiten(xp, gram, right)
+    return log_det + own, distance - (whitened * whitened).sum(-2)
+
+
+def state_quadratic(
+    xp: Any,
+    residual: Any,
+    loadings: Any,
+    log_sigma: Any,
+    observed: Any,
+    factor: Any,
+    noise: Any,
+) -> tuple[Any, Any]:
+    """:func:`quadratic` in each of G states that rescale factors and noise.
+
+    In state g the covariance is ``factor_g^2 loadings loadings' + noise_g^2
+    diag(sigma^2)``. The products over assets are formed once for all states.
+
+    Parameters
+    ----------
+    xp, observed
+        As in :func:`quadratic`; ``observed`` is given.
+    residual
+        ``[..., G, T, A]``, or ``[..., 1, T, A]`` where all states share it.
+    loadings, log_sigma
+        ``[..., A, K]`` or None, and ``[..., A]``.
+    factor, noise
+        ``[..., G]``.
+
+    Returns
+    -------
+    (log_det, distance)
+        Both ``[..., G, T]``.
+    """
+    inverse = xp.exp(-2.0 * log_sigma)[..., None, :]
+    factor, noise = factor[..., None], noise[..., None]
+    precision = noise**-2.0
+    distance = (residual * residual * inverse[..., None, :]).sum(-1) * precision
+    log_det = 2.0 * (observed @ log_sigma[..., None])[..., None, :, 0]
+    log_det = log_det + 2.0 * observed.sum(-1) * xp.log(noise)
+    if loadings is None:
+        return log_det, distance
+    loadings = loadings[..., None, :, :]
+    scaled = loadings * inverse[..., None]
+    gram, right = _products(xp, residual, loadings, scaled, observed)
+    share, weight = (factor**2 * precision)[..., None, None], (factor * precision)[..., None]
+    whitened, own = _whiten(xp, gram * share, right * weight)
+    return log_det + own, distance - (whitened * whitened).sum(-2)
+
+
+def _products(xp: Any, residual: Any, loadings: Any, scaled: Any, observed: Any) -> tuple[Any, Any]:
+    """``B' S^-1 B [..., K, K, T]`` and ``B' S^-1 residual [..., K, T]`` over observed entries."""
     n_assets, size = loadings.shape[-2:]
     pairs = (scaled[..., :, None] * loadings[..., None, :]).reshape(
         (*loadings.shape[:-2], n_assets, size * size)
     )
     gram = xp.swapaxes(observed @ pairs, -1, -2)
     gram = gram.reshape((*gram.shape[:-2], size, size, gram.shape[-1]))
-    whitened, own = _whiten(xp, gram, xp.swapaxes(residual @ scaled, -1, -2))
-    return log_det + own, distance - (whitened * whitened).sum(-2)
+    return gram, xp.swapaxes(residual @ scaled, -1, -2)
 
 
 def _whiten(xp: Any, gram: Any, right: Any) -> tuple[Any, Any]:

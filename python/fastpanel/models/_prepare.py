@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from fastpanel.errors import DataError, ShapeError
+from fastpanel.models._chain import stretch_ends
 from fastpanel.models._config import FitConfig, SVIConfig
-from fastpanel.models._windows import Window, build_windows, group_windows
+from fastpanel.models._windows import Window, build_windows, group_windows, segments
 from fastpanel.typing import BoolArray, FloatArray
 
 _MAD_TO_SIGMA = 1.4826022185056018  # 1 / Phi^-1(3/4)
@@ -20,7 +21,11 @@ _MAD_TO_SIGMA = 1.4826022185056018  # 1 / Phi^-1(3/4)
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """One fit's data: ``y`` standardised with 0 at missing entries."""
+    """One fit's data: ``y`` standardised with 0 at missing entries.
+
+    ``stretches`` are the contiguous row ranges, ``ends`` the position of the
+    last row of each on the full time axis.
+    """
 
     X: FloatArray
     y: FloatArray
@@ -29,6 +34,8 @@ class Prepared:
     scale: FloatArray
     rows: tuple[int, int]
     groups: list[list[Window]]
+    stretches: list[tuple[int, int]]
+    ends: FloatArray
 
     @property
     def windows(self) -> list[Window]:
@@ -73,7 +80,10 @@ def prepare(X: Any, y: Any, config: Mapping[str, Any], parsed: FitConfig) -> Pre
     index = config.get("train_index")
     rows = (0, len(targets)) if index is None else (int(index[0]), int(index[-1]) + 1)
     groups = _groups(len(targets), missing, parsed.training.svi, index)
-    return Prepared(features, standard, missing, center, scale, rows, groups)
+    stretches = segments(len(targets), index)
+    positions = np.arange(len(targets)) if index is None else np.asarray(index)
+    ends = stretch_ends(positions, stretches)
+    return Prepared(features, standard, missing, center, scale, rows, groups, stretches, ends)
 
 
 def prediction_features(X: Any, n_assets: int, n_features: int) -> tuple[FloatArray, BoolArray]:

@@ -24,7 +24,13 @@ _METRICS = {scope: Registry[Callable[..., Any]](f"{scope} metric") for scope in 
 _PREBUILDS = Registry[Callable[..., Any]]("prebuild hook")
 _COMPLEXITY = Registry[Callable[..., float]]("complexity measure")
 
-_BUILTIN_MODELS = ("factor_model_v1", "factor_student_t", "test_model")
+_BUILTIN_MODELS = (
+    "factor_model_v1",
+    "factor_regime",
+    "factor_stochastic_vol",
+    "factor_student_t",
+    "test_model",
+)
 _BUILTIN_GUIDES = ("factor_guide_v1", "mean_field", "test_guide")
 _BUILTIN_PREBUILDS = ("factor_prior_init",)
 
@@ -202,6 +208,11 @@ def resolve_backend(backend: str, model_name: str, guide_name: str) -> str:
         return "pyro"
     known = (default_model_registry("numpyro"), default_guide_registry("numpyro"))
     return "numpyro" if model_name in known[0] and guide_name in known[1] else "pyro"
+
+
+def carries_state(backend: str, model_name: str) -> bool:
+    """Whether a model declares a hidden chain whose state predictions start from."""
+    return getattr(default_model_registry(backend)[model_name], "carries_state", False)
 
 
 def build_model(factory: Callable[..., Any], name: str, params: Mapping[str, Any]) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from fastpanel.errors import ArtifactError, ModelError
 from fastpanel.typing import FloatArray
 
 _FORMAT = "fastpanel.models.FitState"
-_VERSION = 1
+_VERSION = 2
+_MAPPINGS = ("params", "carry")
 _ARRAYS = ("center", "scale", "losses")
 
 
@@ -46,6 +47,11 @@ class FitState:
         ``train_index``, else relative to ``X_train``.
     seed
         Seed of the fit.
+    carry
+        For a model with a hidden chain: ``ends [n]``, the last position of each
+        contiguous stretch of training rows, and ``filtered [n, G]``, the law of
+        the chain's state there given that stretch, averaged over the posterior.
+        Else empty.
     """
 
     backend: str
@@ -60,9 +66,11 @@ class FitState:
     n_features: int
     rows: tuple[int, int]
     seed: int
+    carry: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for array in (self.center, self.scale, self.losses, *self.params.values()):
+        mappings = (*self.params.values(), *self.carry.values())
+        for array in (self.center, self.scale, self.losses, *mappings):
             array.setflags(write=False)
 
     def require(self, model_name: str, guide_name: str, n_assets: int, n_features: int) -> None:
@@ -82,7 +90,11 @@ class FitState:
         weights and of itself, so a changed or foreign file is refused.
         """
         weights = _weights_path(Path(path))
-        tensors = {f"params.{name}": np.asarray(a, order="C") for name, a in self.params.items()}
+        tensors = {
+            f"{kind}.{name}": np.asarray(array, order="C")
+            for kind in _MAPPINGS
+            for name, array in getattr(self, kind).items()
+        }
         tensors |= {name: np.asarray(getattr(self, name), order="C") for name in _ARRAYS}
         numpy_io = _extras.require("safetensors.numpy", "storing a fitted model")
         content = numpy_io.save(tensors)
@@ -118,14 +130,15 @@ class FitState:
         if meta.pop("sha256", None) != _digest(meta):
             raise ArtifactError(f"{sidecar} was changed after it was written; fit again")
         tensors = _read_weights(weights, meta["weights_sha256"])
-        params = {
-            name.removeprefix("params."): array
-            for name, array in tensors.items()
-            if name.startswith("params.")
-        }
         rest: dict[str, Any] = {name: meta[name] for name in _SCALARS}
+        for kind in _MAPPINGS:
+            rest[kind] = {
+                name.removeprefix(f"{kind}."): array
+                for name, array in tensors.items()
+                if name.startswith(f"{kind}.")
+            }
         rest |= {name: tensors[name] for name in _ARRAYS}
-        return cls(params=params, rows=tuple(meta["rows"]), **rest)
+        return cls(rows=tuple(meta["rows"]), **rest)
 
 
 _SCALARS = ("backend", "model_name", "guide_name", "n_obs", "n_assets", "n_features", "seed")

@@ -31,6 +31,7 @@ class Hooks:
         ``X_train [n, A, F]`` scaled, ``y_train [n, A]`` with NaN = missing;
         ``config`` holds ``model``, ``training``, ``seed`` and ``train_index``.
     predict : ``(X_pred, state, config, num_samples) -> prediction``
+        ``config`` holds ``predict_index`` too: the rows' positions, as in ``train_index``.
     score : ``(y_true, pred, score_spec) -> float``, higher is better
         ``score_spec["transform"]`` is the train-only :class:`ScoreSpace`.
     allocate : ``(pred, alloc_spec) -> weights [A]``

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fastpanel._files import sha256
-from fastpanel.progress import Reporter, SilentReporter, Task
+from fastpanel.progress import Reporter, SilentReporter
+from fastpanel.simulation._board import Board, Listener, aggregate_score
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset
 from fastpanel.simulation._hooks import Hooks
@@ -44,8 +43,10 @@ class InnerObjective:
         n_assets: int,
         engine: Engine | None = None,
         reporter: Reporter | None = None,
+        listeners: Sequence[Listener] = (),
     ) -> None:
         self._work, self._folder = work, folder
+        self._listeners = listeners
         self._config, self._plan = work.config, work.plan
         self._engine = engine or make_engine(work.config.tuning)
         self._say = reporter or SilentReporter()
@@ -62,13 +63,17 @@ class InnerObjective:
         return self.evaluate_all({candidate: values})[candidate]
 
     def evaluate_all(
-        self, candidates: Mapping[str, Mapping[str, Any]]
+        self, candidates: Mapping[str, Mapping[str, Any]], splits: Sequence[int] | None = None
     ) -> dict[str, list[UnitRecord]]:
-        """One record per split of every candidate, from the ledger or computed now."""
-        batches = self.batches(candidates)
+        """One record per split of every candidate, from the ledger or computed now.
+
+        ``splits``: only these.
+        """
+        wanted = self._all_splits if splits is None else splits
+        batches = self.batches(candidates, wanted)
         title = f"fold {self._plan.group}: fits"
         with self._say.task(title, sum(len(batch.units) for batch in batches)) as task:
-            progress = _Progress(task, self._config, len(self._plan.inner))
+            progress = Board(task, candidates, wanted, self._config, self._listeners)
             pending = []
             for batch in batches:
                 known = self.finished(batch)
@@ -82,11 +87,18 @@ class InnerObjective:
 
             if pending:
                 self._engine.execute(self._work, pending, done)
-        return self._by_candidate(candidates, batches)
+        return self._by_candidate(candidates, wanted, batches)
 
-    def batches(self, candidates: Mapping[str, Mapping[str, Any]]) -> list[Batch]:
+    def batches(
+        self, candidates: Mapping[str, Mapping[str, Any]], splits: Sequence[int] | None = None
+    ) -> list[Batch]:
         """The batches of a candidate plan; the same whatever is finished already."""
-        return plan_batches(candidates, len(self._plan.inner), self._limit, self.key)
+        wanted = self._all_splits if splits is None else splits
+        return plan_batches(candidates, wanted, self._limit, self.key)
+
+    @property
+    def _all_splits(self) -> Sequence[int]:
+        return range(len(self._plan.inner))
 
     def finished(self, batch: Batch) -> list[UnitRecord] | None:
         """Records of a batch if all are there and intact; a damaged payload is named."""
@@ -119,7 +131,7 @@ class InnerObjective:
         return UnitRecord(key, candidate, split, result.score, name, digest, result.error, seconds)
 
     def _by_candidate(
-        self, candidates: Mapping[str, Any], batches: Sequence[Batch]
+        self, candidates: Mapping[str, Any], splits: Sequence[int], batches: Sequence[Batch]
     ) -> dict[str, list[UnitRecord]]:
         found: dict[Unit, UnitRecord] = {}
         for batch in batches:
@@ -127,28 +139,7 @@ class InnerObjective:
                 record = self.ledger.record(batch.key_of(unit))
                 assert record is not None  # the engine has called ``done`` for every batch
                 found[unit] = record
-        splits = range(len(self._plan.inner))
         return {name: [found[Unit(name, split)] for split in splits] for name in candidates}
-
-
-class _Progress:
-    """Counts units and knows the best candidate among those with all splits."""
-
-    def __init__(self, task: Task, config: SimulationConfig, n_splits: int) -> None:
-        self._task, self._config, self._n_splits = task, config, n_splits
-        self._scores: dict[str, dict[int, float]] = {}
-        self._best = ("", -np.inf)
-
-    def add(self, records: Sequence[UnitRecord]) -> None:
-        for record in records:
-            own = self._scores.setdefault(record.candidate, {})
-            own[record.split] = record.score
-            if len(own) == self._n_splits:
-                score = aggregate_score([own[k] for k in sorted(own)], self._config)
-                if score > self._best[1]:
-                    self._best = (record.candidate, score)
-        note = f"best {self._best[0]} ({self._best[1]:.4g})" if self._best[0] else ""
-        self._task.advance(len(records), note=note)
 
 
 def make_inner_objective(
@@ -180,14 +171,6 @@ def make_inner_objective(
     """
     work = InnerWork(config, plan, prebuilt, hooks=hooks, dataset=dataset)
     return InnerObjective(work, folder, digest=dataset.digest, n_assets=dataset.X.shape[1])
-
-
-def aggregate_score(scores: Sequence[float], config: SimulationConfig) -> float:
-    """One number per candidate; NaN as soon as one split failed."""
-    reduce: Callable[[Sequence[float]], Any] = (
-        np.mean if config.tuning.aggregate == "mean" else np.median
-    )
-    return float(reduce(scores))
 
 
 def _batch_limit(config: SimulationConfig, plan: OuterPlan, n_assets: int) -> int:

@@ -174,7 +174,7 @@ def evaluate_outer_walk_forward(
                 state = hooks.fit_model(Z, dataset.y[train], week, start)
             now = slice(int(row), int(row) + 1)
             Z_now = scaler.transform(dataset.X[now], dataset.mask[now])
-            week = {**base, "seed": _week_seed(config, plan, i, 1)}
+            week = {**base, "seed": _week_seed(config, plan, i, 1), "predict_index": [int(row)]}
             pred = hooks.predict(Z_now, state, week, config.predictive.num_samples)
             samples[:, i] = _present_only(pred, dataset, int(row))
             weights[i] = decide(dataset, samples[:, i], config, hooks)

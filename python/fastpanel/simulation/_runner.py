@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from fastpanel.errors import ModelError
 from fastpanel.progress import Reporter, reporter
 from fastpanel.selection import Selection
 from fastpanel.simulation import _manifest
-from fastpanel.simulation._candidate import check_names, check_space, fit_config
+from fastpanel.simulation._board import Listener, aggregate_score
+from fastpanel.simulation._candidate import check_names, fit_config
 from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
 from fastpanel.simulation._dataset import (
@@ -26,7 +28,7 @@ from fastpanel.simulation._dataset import (
     save_dataset,
 )
 from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
-from fastpanel.simulation._inner import InnerObjective, aggregate_score
+from fastpanel.simulation._inner import InnerObjective
 from fastpanel.simulation._keys import outer_key
 from fastpanel.simulation._ledger import UnitRecord
 from fastpanel.simulation._lock import run_lock
@@ -44,8 +46,9 @@ from fastpanel.simulation._report import write_run_report
 from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
+from fastpanel.simulation._tuners import make_tuner
 from fastpanel.simulation._work import InnerWork
-from fastpanel.tuning import Engine, make_engine, sample_candidates
+from fastpanel.tuning import Engine, make_engine
 from fastpanel.typing import FloatArray
 
 
@@ -146,8 +149,12 @@ class _Run:
         self.hooks, self.say, self.manifest = hooks, say, manifest
         self.digest = dataset.digest
         self.last = self._last_stage()
-        self.candidates: dict[str, dict[str, Any]] = {}
+        self.tuner = make_tuner(config, folder)
         self.prebuilt: Mapping[str, Any] | None = None
+
+    @property
+    def candidates(self) -> dict[str, dict[str, Any]]:
+        return self.tuner.candidates
 
     def go(self) -> SimulationResult:
         done = SimulationResult(self.folder, self.dataset)
@@ -161,18 +168,26 @@ class _Run:
         done = replace(done, structure=structure, candidates=self.candidates)
         if self.last == "cv":
             return done
-        engine = self._engine()
+        with closing(self._engine()) as engine:
+            return self._folds(done, structure, engine)
+
+    def _folds(
+        self, done: SimulationResult, structure: CVStructure, engine: Engine
+    ) -> SimulationResult:
         self.prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
+
+        def objective(plan: OuterPlan, listeners: Sequence[Listener]) -> InnerObjective:
+            return self._objective(plan, engine, listeners)
+
         records: dict[int, dict[str, list[UnitRecord]]] = {}
         picks: dict[int, str] = {}
         selections: dict[int, Selection] = {}
         outer: list[OuterResult] = []
         for plan in structure.outer:
             with self.manifest.clock("inner"):
-                fold = self.folder / "inner" / f"outer_{plan.group}"
-                records[plan.group] = self._objective(plan, fold, engine).evaluate_all(
-                    self.candidates
-                )
+                fold = self._inner_folder(plan)
+                records[plan.group] = self.tuner.records(plan, objective)
+                self._write_candidates()
                 pick = self._pick(plan, records[plan.group], fold, selections)
                 picks[plan.group] = pick
                 self._write_best(fold, pick)
@@ -181,7 +196,12 @@ class _Run:
                     outer.append(self._outer(plan, pick, _held_before(plan, outer)))
         self.manifest.stage("inner", picks={str(k): v for k, v in picks.items()})
         done = replace(
-            done, records=records, picks=picks, selections=selections, outer=tuple(outer)
+            done,
+            candidates=self.candidates,
+            records=records,
+            picks=picks,
+            selections=selections,
+            outer=tuple(outer),
         )
         if self.last == "inner":
             return done
@@ -214,20 +234,29 @@ class _Run:
     def _plan(self) -> CVStructure:
         tuning = self.config.tuning
         structure = build_structure(len(self.dataset.times), self.config)
-        self.candidates = sample_candidates(tuning.space, tuning.num_samples, tuning.seed)
-        check_space(self.config, self.candidates)
         write_structure(structure, self.dataset.times, self.folder / "cv")
-        write_json(self.folder / "cv" / "candidates.json", self.candidates)
-        folds = len(structure.outer)
+        self._write_candidates()
+        folds, count = len(structure.outer), len(self.candidates) or tuning.num_samples
         splits = sum(len(plan.inner) for plan in structure.outer)
         self.say.say(
-            f"Plan: {folds} outer folds, {splits} inner splits, {len(self.candidates)} candidates "
-            f"= {splits * len(self.candidates)} fits"
+            f"Plan: {folds} outer folds, {splits} inner splits, {count} candidates = "
+            f"{splits * count} fits"
         )
         self.manifest.stage("cv", outer_folds=folds, inner_splits=splits)
         return structure
 
-    def _objective(self, plan: OuterPlan, folder: Path, engine: Engine) -> InnerObjective:
+    def _write_candidates(self) -> None:
+        """Once they are known: a sampler's after the earliest fold."""
+        path = self.folder / "cv" / "candidates.json"
+        if self.candidates:
+            write_json(path, self.candidates)
+
+    def _inner_folder(self, plan: OuterPlan) -> Path:
+        return self.folder / "inner" / f"outer_{plan.group}"
+
+    def _objective(
+        self, plan: OuterPlan, engine: Engine, listeners: Sequence[Listener]
+    ) -> InnerObjective:
         work = InnerWork(
             self.config,
             plan,
@@ -238,11 +267,12 @@ class _Run:
         )
         return InnerObjective(
             work,
-            folder,
+            self._inner_folder(plan),
             digest=self.digest,
             n_assets=self.dataset.X.shape[1],
             engine=engine,
             reporter=self.say,
+            listeners=listeners,
         )
 
     def _pick(

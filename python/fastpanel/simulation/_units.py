@@ -57,9 +57,12 @@ class Batch:
 
 
 def plan_batches(
-    candidates: Mapping[str, Mapping[str, Any]], n_splits: int, limit: int, fold_key: str
+    candidates: Mapping[str, Mapping[str, Any]],
+    splits: Sequence[int],
+    limit: int,
+    fold_key: str,
 ) -> list[Batch]:
-    """All batches of a fold: every candidate on every split, at most ``limit`` units each.
+    """All batches of a fold: every candidate on all ``splits``, at most ``limit`` units each.
 
     Candidates of one static shape (equal in everything but floats) share a
     batch, because one compiled program fits them all. A batch holds many
@@ -69,17 +72,17 @@ def plan_batches(
     Examples
     --------
     >>> plan = {"0": {"model.params.num_factors": 1}, "1": {"model.params.num_factors": 2}}
-    >>> [batch.units for batch in plan_batches(plan, 3, 2, "fold")][:2]
+    >>> [batch.units for batch in plan_batches(plan, range(3), 2, "fold")][:2]
     [(Unit(candidate='0', split=0), Unit(candidate='0', split=1)), (Unit(candidate='0', split=2),)]
     """
     shapes: dict[str, list[str]] = {}
     for candidate, values in candidates.items():
         shapes.setdefault(_static_shape(values), []).append(candidate)
     return [
-        Batch.of(fold_key, [Unit(name, split) for split in splits for name in names], candidates)
+        Batch.of(fold_key, [Unit(name, split) for split in part for name in names], candidates)
         for same in shapes.values()
         for names in _chunks(same, limit)
-        for splits in _chunks(range(n_splits), max(1, limit // len(names)))
+        for part in _chunks(splits, max(1, limit // len(names)))
     ]
 
 

@@ -113,6 +113,7 @@ class _Session:
         place = (self._plan.group, int(unit.candidate), unit.split)
         config["seed"] = unit_seed(self._config.cv.seed, *place)
         config["train_index"] = split.rows
+        config["predict_index"] = split.test_rows
         config["pad_to"] = largest_fit(self._dataset, self._config)
         return FitJob(X=split.Z_train, y=split.y_train, config=config, init_state=None)
 

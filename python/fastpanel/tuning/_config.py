@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from fastpanel.config import StrictModel
 from fastpanel.tuning._space import ParameterSpec, parse_space
@@ -30,6 +30,22 @@ class RaySpec(StrictModel):
     """Null: a cluster of this machine, for this run; ``auto`` or ``ip:port``: a running one."""
 
 
+class OptunaSpec(StrictModel):
+    """The study beside the run, and who proposes candidates."""
+
+    sampler: Literal["plan", "tpe", "gp", "qmc", "random"] = "plan"
+    """``plan``: the stratified Sobol plan. Else the named sampler proposes candidates on the
+    inner splits of the earliest outer fold; the later folds judge the same candidates."""
+    storage: str | None = None
+    """Null: a journal file in the run's folder; or ``sqlite:///...``, ``postgresql://...``."""
+    workers: Positive = 1
+    """Processes that fit batches; the results do not depend on it."""
+    generation: Positive = 8
+    """Candidates that a sampler proposes before it hears how they did."""
+    pruner: Literal["none", "median", "successive_halving"] = "none"
+    """Gives up on a candidate of a sampler after some of its splits, in split order."""
+
+
 class TuningConfig(StrictModel):
     """Which candidates are tried, and by which engine."""
 
@@ -47,6 +63,7 @@ class TuningConfig(StrictModel):
     """Most (candidate, split) fits that run and are recorded together."""
     resources: ResourcesSpec = ResourcesSpec()
     ray: RaySpec = RaySpec()
+    optuna: OptunaSpec = OptunaSpec()
 
     @field_validator("engine")
     @classmethod
@@ -55,6 +72,21 @@ class TuningConfig(StrictModel):
         if engine not in known:
             raise ValueError(f"there is no such engine; choose one of {', '.join(known)}")
         return engine
+
+    @model_validator(mode="after")
+    def _sampler_has_a_study(self) -> Self:
+        sampler = self.optuna.sampler
+        if sampler != "plan" and self.engine != "optuna":
+            raise ValueError(
+                f"optuna.sampler '{sampler}' needs engine 'optuna'; the engine is '{self.engine}'"
+            )
+        if sampler != "plan" and not self.space:
+            raise ValueError(f"optuna.sampler '{sampler}' has nothing to vary: space is empty")
+        if sampler == "plan" and self.optuna.pruner != "none":
+            raise ValueError(
+                "optuna.pruner needs a sampler: every candidate of a plan is scored on all splits"
+            )
+        return self
 
     @field_validator("space")
     @classmethod

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig
 from fastpanel.models._device import index_of, wanted_device, warn_absent
 from fastpanel.models._prepare import Prepared
@@ -48,6 +49,7 @@ class Forecast:
     config: FitConfig
     num_samples: int
     key: tuple[int, ...]
+    carry: Carry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -297,6 +299,17 @@ def _drawing(
         guide_floats=_scalars(floats.guide),
         key=_key_data(forecast.key),
         count=np.int32(forecast.num_samples),
+        carry=_padded_carry(forecast.carry, shape[0]),
+    )
+
+
+def _padded_carry(carry: Carry | None, rows: int) -> Carry | None:
+    if carry is None:
+        return None
+    filtered, *integers = carry
+    width = (rows, filtered.shape[1])
+    return Carry(
+        _pad(filtered, width, np.float32), *(_pad(part, (rows,), np.int32) for part in integers)
     )
 
 

@@ -58,14 +58,15 @@ class Drawing(NamedTuple):
     guide_floats: tuple[Any, ...]
     key: Any
     count: Any
+    carry: Any = None
 
 
 class Likelihood(Messenger):  # type: ignore[misc]
     """Scale the observed sites and leave masked entries of ``obs`` out.
 
     A model whose ``obs`` is a distribution per entry need not look at the mask;
-    one that is joint over assets gets fully masked rows left out and handles
-    the rest itself.
+    one that is joint over assets (and rows) gets only fully masked parts left out
+    and handles the rest itself.
     """
 
     def __init__(self, fn: Any, scale: Any, mask: Any) -> None:
@@ -78,8 +79,8 @@ class Likelihood(Messenger):  # type: ignore[misc]
             return
         msg["scale"] = self.scale if msg["scale"] is None else self.scale * msg["scale"]
         if msg["name"] == "obs":
-            joint = msg["fn"].event_dim > 0
-            msg["fn"] = msg["fn"].mask(self.observed.any(-1) if joint else self.observed)
+            joint = tuple(range(-msg["fn"].event_dim, 0))
+            msg["fn"] = msg["fn"].mask(self.observed.any(joint) if joint else self.observed)
 
 
 class Materialised(Messenger):  # type: ignore[misc]
@@ -170,7 +171,7 @@ def predict_one(plan: Plan, inputs: Drawing, draws: Any) -> tuple[Any, Any]:
     """
     model, guide = plan.build(inputs.model_floats, inputs.guide_floats)
     X, params, key = inputs.X, inputs.params, inputs.key
-    unseen = ModelBatch(X)
+    unseen = ModelBatch(X, carry=inputs.carry)
     # automatic guides read the model's latent sites from a batch with targets
     seen = ModelBatch(X, jnp.zeros(X.shape[:2], X.dtype), jnp.zeros(X.shape[:2], bool))
     handlers.seed(handlers.substitute(guide, params), _key(key, 2))(seen)

@@ -16,6 +16,7 @@ from pyro.poutine.util import site_is_subsample
 
 from fastpanel.errors import ModelError
 from fastpanel.models import _sites
+from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig
 from fastpanel.models._contract import ModelBatch
 from fastpanel.models._device import index_of, wanted_device, warn_absent
@@ -53,6 +54,7 @@ class Forecast:
     config: FitConfig
     num_samples: int
     key: tuple[int, ...]
+    carry: Carry | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,12 +78,12 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
 
 def _fit(work: Work) -> Trained:
     svi = work.config.training.svi
-    device = _device(work.config)
-    with _isolated((work.config.seed,), work.prepared.X.size, device):
-        model, guide = _build(work.config)
+    device = device_of(work.config)
+    with isolated((work.config.seed,), work.prepared.X.size, device):
+        model, guide = build(work.config)
         schedule = _schedule(work.prepared, getattr(model, "independent_rows", False))
-        _check(work.config, model, guide, _batch(work.prepared))
-        _set_parameters(guide, None if work.init_state is None else work.init_state.params)
+        _check(work.config, model, guide, batch_of(work.prepared))
+        set_parameters(guide, None if work.init_state is None else work.init_state.params)
         trainer = _trainer(svi, model, guide)
         losses = np.full(svi.num_steps, np.nan)
         failed = -1
@@ -113,17 +115,17 @@ def _trainer(svi: SVIConfig, model: Any, guide: Any) -> SVITrainer:
 
 
 def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
-    device = _device(forecast.config)
-    with _isolated(forecast.key, forecast.X.size, device), torch.no_grad():
+    device = device_of(forecast.config)
+    with isolated(forecast.key, forecast.X.size, device), torch.no_grad():
         X = torch.as_tensor(forecast.X, dtype=torch.get_default_dtype())
         shape = X.shape[:2]
-        unseen = ModelBatch(X)
+        unseen = ModelBatch(X, carry=forecast.carry)
         # automatic guides read the model's latent sites from a batch with targets
         seen = ModelBatch(X, torch.zeros(shape), torch.zeros(shape, dtype=torch.bool))
-        model, guide = _build(forecast.config)
-        guide(seen)
-        model(seen)
-        _set_parameters(guide, forecast.state.params)
+        model, guide = build(forecast.config)
+        for part in (guide, model):
+            poutine.trace(part).get_trace(seen)  # creates the parameters
+        set_parameters(guide, forecast.state.params)
         chunk = 1
         if getattr(model, "parallel_draws", False):
             chunk = max(1, min(forecast.num_samples, _MAX_DRAWN // X[..., 0].numel()))
@@ -151,7 +153,7 @@ def _draw(
     return site["value"], torch.where(torch.isfinite(mean), mean, site["value"])
 
 
-def _build(config: FitConfig) -> tuple[Any, Any]:
+def build(config: FitConfig) -> tuple[Any, Any]:
     section = config.model
     factory = default_model_registry("pyro")[section.model_name]
     model = build_model(factory, section.model_name, section.params)
@@ -159,7 +161,7 @@ def _build(config: FitConfig) -> tuple[Any, Any]:
     return model, build_guide(factory, section.guide_name, section.guide_params, model)
 
 
-def _batch(prepared: Prepared) -> ModelBatch:
+def batch_of(prepared: Prepared) -> ModelBatch:
     dtype = torch.get_default_dtype()
     return ModelBatch(
         X=torch.as_tensor(prepared.X, dtype=dtype),
@@ -170,7 +172,7 @@ def _batch(prepared: Prepared) -> ModelBatch:
 
 def _schedule(prepared: Prepared, independent_rows: bool) -> list[list[Part]]:
     """Parts of each optimiser step of one pass; every loss is per observed entry."""
-    whole = _batch(prepared)
+    whole = batch_of(prepared)
     total = prepared.n_obs
     if len(prepared.groups) == 1 and independent_rows:
         skipped = torch.as_tensor(burn_in_rows(len(prepared.y), prepared.windows))
@@ -204,10 +206,10 @@ def _check(config: FitConfig, model: Any, guide: Any, batch: ModelBatch) -> None
         _sites.check_guide(model_sites, guide_sites, section.model_name, section.guide_name)
         shapes = {name: array.shape for name, array in _parameters(guide).items()}
         with pyro.get_param_store().scope():
-            other, other_guide = _build(config)
+            other, other_guide = build(config)
             longer = ModelBatch(*(torch.cat([a, a[:1]]) for a in (batch.X, batch.y, batch.M)))
-            other_guide(longer)
-            other(longer)
+            for part in (other_guide, other):
+                poutine.trace(part).get_trace(longer)
             grown = {name: array.shape for name, array in _parameters(other_guide).items()}
     _sites.check_fixed_shapes(shapes, grown)
 
@@ -237,7 +239,7 @@ def _parameters(guide: Any) -> dict[str, FloatArray]:
     }
 
 
-def _set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None:
+def set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None:
     """Overwrite the store's parameters in place, so that modules see it too."""
     if params is None:
         return
@@ -250,7 +252,7 @@ def _set_parameters(guide: Any, params: Mapping[str, FloatArray] | None) -> None
             store._params[name].copy_(transform.inv(value))
 
 
-def _device(config: FitConfig) -> torch.device:
+def device_of(config: FitConfig) -> torch.device:
     wanted = wanted_device(config.use_gpu)
     if wanted == "cpu":
         return torch.device("cpu")
@@ -262,7 +264,7 @@ def _device(config: FitConfig) -> torch.device:
 
 
 @contextmanager
-def _isolated(key: tuple[int, ...], size: int, device: torch.device) -> Iterator[None]:
+def isolated(key: tuple[int, ...], size: int, device: torch.device) -> Iterator[None]:
     """Give a fresh parameter store, random stream, thread count and default device.
 
     All are put back afterwards.

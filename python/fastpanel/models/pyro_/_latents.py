@@ -42,3 +42,8 @@ def location(site: dict[str, Any], X: Any) -> Any:
     if beta.dim() == 1:
         return alpha + X @ beta
     return alpha + torch.einsum("taf,sf->sta", X, beta.reshape(-1, X.shape[-1]))
+
+
+def row_location(site: dict[str, Any], X: Any) -> Any:
+    """``alpha + X beta`` with the draws' plate kept left of the rows, ``[..., T, A]``."""
+    return site["alpha"][..., None, :] + torch.einsum("taf,...f->...ta", X, site["beta"])

@@ -36,8 +36,8 @@ class Likelihood(Messenger):  # type: ignore[misc]
     """Scale the observed sites and leave masked entries of ``obs`` out.
 
     A model whose ``obs`` is a distribution per entry need not look at the mask;
-    one that is joint over assets gets fully masked rows left out and handles
-    the rest itself.
+    one that is joint over assets (and rows) gets only fully masked parts left out
+    and handles the rest itself.
     """
 
     def __init__(self, scale: float, mask: Any) -> None:
@@ -50,7 +50,8 @@ class Likelihood(Messenger):  # type: ignore[misc]
             return
         msg["scale"] = msg["scale"] * self.scale
         if msg["name"] == "obs" and self.observed is not None:
-            own = self.observed.any(-1) if msg["fn"].event_dim else self.observed
+            joint = tuple(range(-msg["fn"].event_dim, 0))
+            own = self.observed.any(joint) if joint else self.observed
             msg["mask"] = own if msg["mask"] is None else own & msg["mask"]
 
 

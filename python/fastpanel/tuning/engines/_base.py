@@ -62,6 +62,9 @@ class Engine(Protocol):
         engine and are raised here, after the workers are gone.
         """
 
+    def close(self) -> None:
+        """Let go of the workers. An engine that is used again afterwards starts new ones."""
+
 
 Factory = Callable[["TuningConfig", bool], Engine]
 F = TypeVar("F", bound=Factory)

@@ -35,6 +35,9 @@ class LocalEngine:
         for task in tasks:
             done(task, run(task))
 
+    def close(self) -> None:
+        """Nothing is held."""
+
 
 @register_engine("local")
 def make(config: TuningConfig, use_gpu: bool) -> LocalEngine:

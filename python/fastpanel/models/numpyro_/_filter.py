@@ -1,0 +1,60 @@
+"""State of a hidden chain after the training rows, in NumPyro."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import jax
+import numpy as np
+from jax import lax
+from numpyro import handlers
+
+from fastpanel.models._chain import CARRY_DRAWS
+from fastpanel.models._config import FitConfig
+from fastpanel.models._contract import ModelBatch
+from fastpanel.models._prepare import Prepared
+from fastpanel.models._state import FitState
+from fastpanel.models.numpyro_._engine import Forecast, _device, _drawing, _padded, _traceable
+from fastpanel.models.numpyro_._plan import Plan
+from fastpanel.models.numpyro_._program import Drawing
+from fastpanel.typing import FloatArray
+
+
+def filtered(prepared: Prepared, config: FitConfig, state: FitState) -> FloatArray:
+    """Law of the state after each stretch, averaged over the posterior, ``[n, G]``."""
+    laws = []
+    with jax.enable_x64(False), jax.default_device(_device(config)):
+        for start, stop in prepared.stretches:
+            own = slice(start, stop)
+            plan, floats = _traceable(config, prepared.X[own])
+            rows, width = _padded(plan, stop - start, prepared.X.shape[2], config)
+            # unobserved rows before the first leave a chain in its stationary law
+            front = ((rows - stop + start, 0), (0, 0))
+            X: FloatArray = np.pad(prepared.X[own], (*front, (0, 0)))
+            y = np.pad(prepared.y[own], front).astype(np.float32)
+            M = np.pad(prepared.missing[own], front, constant_values=True)
+            forecast = Forecast(X, state, config, 1, (config.seed, 1))
+            plan = plan.for_prediction()
+            inputs = _drawing(plan, (rows, X.shape[1], width), forecast, floats)
+            laws.append(np.asarray(_program(plan)(inputs, y, M), dtype=np.float64))
+    return np.stack(laws)
+
+
+@lru_cache(maxsize=64)
+def _program(plan: Plan) -> Any:
+    def law(inputs: Drawing, y: Any, M: Any) -> Any:
+        model, guide = plan.build(inputs.model_floats, inputs.guide_floats)
+        batch = ModelBatch(inputs.X, y, M)
+
+        def draw(key: Any) -> Any:
+            guided = handlers.substitute(handlers.seed(guide, key), inputs.params)
+            latent = handlers.trace(guided).get_trace(batch)
+            replayed = handlers.replay(handlers.seed(model, key), latent)
+            known = handlers.substitute(replayed, inputs.params)
+            return handlers.trace(known).get_trace(batch)["obs"]["fn"].filtered(y)
+
+        key = jax.random.wrap_key_data(inputs.key, impl="threefry2x32")
+        return lax.map(draw, jax.random.split(key, CARRY_DRAWS)).mean(0)
+
+    return jax.jit(law)

@@ -1,0 +1,51 @@
+"""Regime-switching factor regression, the regimes summed out, in NumPyro."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax.numpy as jnp
+import numpyro
+
+from fastpanel.models import _regime
+from fastpanel.models._contract import ModelBatch
+from fastpanel.models._factor import Latent
+from fastpanel.models._registries import register_model
+from fastpanel.models.numpyro_._chain import MarkovFactorNormal
+from fastpanel.models.numpyro_._sites import sample_prior
+
+
+@register_model("factor_regime", backend="numpyro")
+class FactorRegimeModel:
+    """``factor_model_v1`` whose scale and location follow a hidden chain of regimes."""
+
+    inert_zero_features = True
+    carries_state = True
+    normalise = staticmethod(_regime.normalise)
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self.params = self.normalise(params)
+
+    def latents(self, n_assets: int, n_features: int) -> tuple[Latent, ...]:
+        """Latent sites for a panel of this width."""
+        return _regime.latents(self.params, n_assets, n_features)
+
+    def __call__(self, batch: ModelBatch) -> None:
+        """Run the model on one batch."""
+        site = sample_prior(self.latents(*batch.X.shape[1:]))
+        shift, scales, chain = _regime.states(jnp, site)
+        numpyro.sample(
+            "obs",
+            MarkovFactorNormal(
+                site["alpha"] + batch.X @ site["beta"],
+                shift,
+                site.get("loadings"),
+                site["sigma"],
+                scales,
+                chain,
+                None if batch.M is None else ~batch.M,
+                batch.carry,
+            ),
+            obs=batch.y,
+        )

@@ -1,0 +1,224 @@
+"""The models with a hidden chain: what they learn, carry forward and forecast."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from fastpanel import models
+from fastpanel.errors import ModelError
+from fastpanel.models import FitState
+from fastpanel.models._config import parse_config
+from fastpanel.models._prepare import prepare
+
+CHAINS = ["factor_regime", "factor_stochastic_vol"]
+
+
+def simulate_chain(name, T=400, A=5, seed=0):
+    """Panel from the model itself, by plain NumPy: X, y, state of each row."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(T, A, 2))
+    if name == "factor_regime":
+        state = np.zeros(T, dtype=int)
+        for t in range(1, T):
+            stays = rng.random() < (0.97, 0.9)[state[t - 1]]
+            state[t] = state[t - 1] if stays else 1 - state[t - 1]
+        factor = noise = np.where(state == 1, 2.5, 1.0)
+    else:
+        state = np.zeros(T)
+        for t in range(1, T):
+            state[t] = 0.95 * state[t - 1] + np.sqrt(1 - 0.95**2) * rng.normal()
+        factor, noise = np.exp(state / 2), np.exp(0.25 * state)
+    shocks = factor[:, None] * rng.normal(size=(T, 1)) * 0.6
+    shocks = shocks + noise[:, None] * 0.6 * rng.normal(size=(T, A))
+    return X, X @ np.array([0.4, -0.3]) + shocks, state
+
+
+def settings(config, backend, name, steps=300, **extra):
+    raw = {"standardize_targets": False}
+    model = {"model_name": name}
+    return config(backend, steps=steps, lr=0.03, model=model, training=raw, **extra)
+
+
+@pytest.fixture(scope="module")
+def fitted(config):
+    """Each model fitted by both back ends on one panel."""
+    out = {}
+    for name in CHAINS:
+        X, y, state = simulate_chain(name)
+        fits = {b: models.fit(X, y, settings(config, b, name)) for b in ("numpyro", "pyro")}
+        out[name] = (X, y, state, fits)
+    return out
+
+
+@pytest.mark.slow
+def test_regimes_are_recovered(fitted, backend):
+    params = fitted["factor_regime"][3][backend].params
+    np.testing.assert_allclose(params["beta_loc"], [0.4, -0.3], atol=0.06)
+    assert 1 + np.exp(params["jump_loc"][0]) == pytest.approx(2.5, abs=0.4)
+    stay = 1 / (1 + np.exp(-params["stay_loc"]))
+    np.testing.assert_allclose(stay, [0.97, 0.9], atol=0.06)
+    np.testing.assert_allclose(np.exp(params["sigma_loc"]), 0.6, atol=0.08)
+
+
+@pytest.mark.slow
+def test_stochastic_volatility_is_recovered(fitted, backend):
+    params = fitted["factor_stochastic_vol"][3][backend].params
+    np.testing.assert_allclose(params["beta_loc"], [0.4, -0.3], atol=0.06)
+    assert np.exp(params["vol_of_vol_loc"]) == pytest.approx(1.0, abs=0.45)
+    assert 1 / (1 + np.exp(-params["persistence_loc"])) == pytest.approx(0.95, abs=0.04)
+    assert np.exp(params["exposure_loc"]) == pytest.approx(0.5, abs=0.25)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHAINS)
+def test_both_back_ends_agree(fitted, name):
+    numpyro, pyro = (fitted[name][3][b] for b in ("numpyro", "pyro"))
+    assert set(numpyro.params) == set(pyro.params)
+    for key, value in numpyro.params.items():
+        if key.endswith("_loc") and key != "shift_loc":
+            np.testing.assert_allclose(value, pyro.params[key], atol=0.12, err_msg=key)
+    assert numpyro.losses[-50:].mean() == pytest.approx(pyro.losses[-50:].mean(), abs=0.02)
+    np.testing.assert_allclose(numpyro.carry["filtered"], pyro.carry["filtered"], atol=0.05)
+    assert numpyro.carry["ends"].tolist() == [399.0]
+
+
+def known_state(name, carry, backend="numpyro", A=3):
+    """A posterior that is almost a point: calm scale 1, jump to 3, or wide volatility."""
+    locs = {"alpha": np.zeros(A), "beta": np.zeros(2), "sigma": np.zeros(A)}
+    locs["loadings"] = np.full((A, 1), 0.5)
+    if name == "factor_regime":
+        locs |= {"jump": np.log([2.0]), "shift": np.full((1, A), 1.0), "stay": np.log([9.0, 4.0])}
+    else:
+        locs |= {k: np.log(v) for k, v in (("vol_of_vol", 1.0), ("persistence", 4.0))}
+        locs["exposure"] = np.log(1.0)
+    params = {f"{k}_loc": np.asarray(v, dtype=float) for k, v in locs.items()}
+    params |= {f"{k}_scale": np.full(np.shape(v), 2e-4) for k, v in locs.items()}
+    return FitState(
+        backend=backend,
+        model_name=name,
+        guide_name="factor_guide_v1",
+        params=params,
+        center=np.zeros(A),
+        scale=np.ones(A),
+        losses=np.zeros(0),
+        n_obs=10,
+        n_assets=A,
+        n_features=2,
+        rows=(0, 20),
+        seed=0,
+        carry=carry,
+    )
+
+
+def forecast(config, state, backend, rows, draws=4000):
+    given = settings(config, backend, state.model_name, predict_index=rows)
+    return models.predict(np.zeros((len(rows), 3, 2)), state, given, draws)
+
+
+@pytest.mark.slow
+def test_forecasts_start_from_the_filtered_regime(config, backend):
+    carry = {"ends": np.array([19.0]), "filtered": np.array([[0.0, 1.0]])}
+    state = known_state("factor_regime", carry, backend)
+    rows = [20, 21, 25, 120]
+    got = forecast(config, state, backend, rows)
+    chain = np.array([[0.9, 0.1], [0.2, 0.8]])
+    for i, steps in enumerate((1, 2, 6, 101)):
+        law = np.array([0.0, 1.0]) @ np.linalg.matrix_power(chain, steps)
+        np.testing.assert_allclose(got["mean"][i], law[1], atol=0.01)  # the shift is 1
+        variance = 1.25 * (law @ [1.0, 9.0]) + law[1] * law[0]
+        assert got["samples"][:, i].var() == pytest.approx(variance, rel=0.12)
+    # rows share one path of regimes: big weeks come together
+    size = np.abs(got["samples"]).mean(2)
+    assert np.corrcoef(size[:, 0], size[:, 1])[0, 1] > 0.1
+    # before any training row: the stationary law
+    early = forecast(config, state, backend, [3])
+    np.testing.assert_allclose(early["mean"], 1 / 3, atol=0.01)
+
+
+@pytest.mark.slow
+def test_forecasts_start_from_the_filtered_volatility(config, backend):
+    filtered = np.eye(9)[-1:]
+    state = known_state("factor_stochastic_vol", {"ends": np.array([19.0]), "filtered": filtered})
+    got = forecast(config, state, backend, [20, 60])
+    top = np.sqrt(8.0)
+    near = got["samples"][:, 0].var()
+    assert near == pytest.approx(1.25 * np.exp(0.8 * top), rel=0.25)
+    assert near > 3 * got["samples"][:, 1].var()
+
+
+def test_the_state_after_each_stretch_comes_from_that_stretch(config, backend):
+    rng = np.random.default_rng(0)
+    y = rng.normal(size=(60, 3))
+    y[30:] *= 4.0
+    given = settings(config, backend, "factor_regime", train_index=np.r_[0:30, 50:80])
+    state = known_state("factor_regime", {}, backend)
+    module = importlib.import_module(f"fastpanel.models.{backend}_._filter")
+
+    def law(y):
+        prepared = prepare(np.zeros((60, 3, 2)), y, given, parse_config(given))
+        assert prepared.ends.tolist() == [29.0, 79.0]
+        return module.filtered(prepared, parse_config(given), state)
+
+    base = law(y)
+    assert base[0, 1] < 0.2
+    assert base[1, 1] > 0.8
+    y[31:] = 0.1 * y[31:]
+    y[50] = np.nan
+    later = law(y)
+    np.testing.assert_array_equal(later[0], base[0])
+    assert later[1, 1] < 0.5
+    # an independent forward pass at the posterior's centre
+    cov = 0.25 + np.eye(3)
+    density = [
+        stats.multivariate_normal(np.full(3, r), cov * (1, 9)[r]).logpdf(y[:30]) for r in (0, 1)
+    ]
+    alpha = np.array([2 / 3, 1 / 3])
+    for t, row in enumerate(np.exp(np.transpose(density))):
+        alpha = (alpha @ [[0.9, 0.1], [0.2, 0.8]] if t else alpha) * row
+        alpha /= alpha.sum()
+    np.testing.assert_allclose(base[0], alpha, atol=0.01)
+
+
+def test_masked_targets_have_no_influence(config):
+    X, y, _ = simulate_chain("factor_regime", T=60, A=3)
+    y[10:20, 1] = np.nan
+    y[30] = np.nan
+    given = settings(config, "pyro", "factor_regime", steps=5)
+    base = models.fit(X, y, given)
+    X[10:20, 1], X[30] = 7.0, 1e6
+    again = models.fit(X, y, given)
+    for name, value in base.params.items():
+        np.testing.assert_array_equal(value, again.params[name])
+    np.testing.assert_array_equal(base.carry["filtered"], again.carry["filtered"])
+
+
+def test_a_state_without_a_hidden_state_is_refused(config, backend):
+    state = known_state("factor_regime", {}, backend)
+    with pytest.raises(ModelError, match="carries no hidden state"):
+        forecast(config, state, backend, [20], draws=2)
+
+
+def test_carried_state_is_saved(tmp_path):
+    carry = {"ends": np.array([19.0]), "filtered": np.array([[0.25, 0.75]])}
+    state = known_state("factor_regime", carry)
+    state.save(tmp_path / "s")
+    back = FitState.load(tmp_path / "s")
+    assert set(back.carry) == {"ends", "filtered"}
+    for name, value in carry.items():
+        np.testing.assert_array_equal(back.carry[name], value)
+    assert replace(state, carry={}).carry == {}
+
+
+def test_complexity_grows_with_what_the_priors_leave_open():
+    def of(name, **params):
+        return models.complexity(name, params, 6, 4)
+
+    plain = of("factor_model_v1")
+    assert plain < of("factor_stochastic_vol") < plain + 3
+    assert plain < of("factor_regime") < of("factor_regime", num_regimes=3)
+    assert of("factor_regime", regimes={"shift": 0.01}) < of("factor_regime")
