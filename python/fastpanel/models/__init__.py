@@ -17,6 +17,7 @@ from fastpanel.models._contract import (
     PyroGuide,
     PyroModel,
 )
+from fastpanel.models._memory import MemoryEstimate, estimate_memory
 from fastpanel.models._registries import (
     complexity,
     default_guide_registry,
@@ -34,6 +35,7 @@ from fastpanel.models._registries import (
     run_prebuild,
 )
 from fastpanel.models._state import FitState
+from fastpanel.models._stream import predict_chunks
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 
 __all__ = [
@@ -41,6 +43,7 @@ __all__ = [
     "FitConfig",
     "FitJob",
     "FitState",
+    "MemoryEstimate",
     "ModelBatch",
     "ModelConfig",
     "PrebuildContext",
@@ -56,6 +59,7 @@ __all__ = [
     "default_guide_registry",
     "default_model_registry",
     "default_prebuild_registry",
+    "estimate_memory",
     "fit",
     "fit_many",
     "group_windows",
@@ -63,6 +67,7 @@ __all__ = [
     "metric_registry",
     "model_registry",
     "predict",
+    "predict_chunks",
     "predict_many",
     "register_complexity",
     "register_guide",

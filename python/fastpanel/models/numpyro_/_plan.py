@@ -49,8 +49,15 @@ class Plan:
 
     def for_prediction(self) -> Plan:
         """Return the same model and guide without what only training reads."""
-        unread = {"loss": "", "clipped": False, "window_len": None, "losses_len": 0}
-        return replace(self, particles=1, complete=False, **unread)
+        return replace(
+            self,
+            particles=1,
+            loss="",
+            clipped=False,
+            window_len=None,
+            losses_len=0,
+            complete=False,
+        )
 
 
 @dataclass(frozen=True)
