@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
 import fastpanel as fp
+from tests.simulation.services import postgres_server
 
 N_WEEKS, N_ASSETS, N_FEATURES = 96, 4, 5
 
@@ -55,3 +58,10 @@ def stub_config(label: str = "run") -> dict:
 def config(tmp_path, monkeypatch) -> dict:
     monkeypatch.setenv("SIMULATION_SOURCE", str(tmp_path / "runs"))
     return stub_config()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """URL of a real PostgreSQL, started for this session."""
+    with postgres_server() as url:
+        yield url

@@ -132,6 +132,21 @@ def test_a_pruned_candidate_cannot_win_and_is_not_tried_again(config, panel):
     assert [str(i) for i, state in enumerate(states) if state == "PRUNED"] == sorted(pruned)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_a_study_lives_in_a_database(config, panel, local, tmp_path, request, kind):
+    url = f"sqlite:///{tmp_path}/study.db"
+    if kind == "postgresql":
+        url = request.getfixturevalue("postgres")
+    settings = with_tuning(config, kind, engine="optuna", optuna={"storage": url})
+    result = fp.simulation.run(settings, panel=panel, progress=False)
+    assert ledger(result) == ledger(local)
+    url = url.replace("postgresql:", "postgresql+psycopg:")
+    for group in result.records:
+        study = optuna.load_study(study_name=f"{kind}/outer_{group}", storage=url)
+        assert [t.params for t in study.trials] == list(result.candidates.values())
+
+
 RUN = """
 import sys, json
 import fastpanel as fp

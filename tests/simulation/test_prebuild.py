@@ -7,7 +7,7 @@ import pytest
 
 import fastpanel as fp
 from fastpanel.models import PrebuildResult, default_prebuild_registry, register_prebuild
-from fastpanel.simulation._prebuild import common_rows
+from fastpanel.simulation._prebuild import common_rows, run_prebuild
 
 SEEN: list = []
 
@@ -56,3 +56,22 @@ def test_candidates_override_what_the_hook_gave(prebuilt, panel):
 def test_no_file_without_the_hook(config, panel):
     folder = fp.simulation.run(config, panel=panel, progress=False).folder
     assert not (folder / "artifacts").exists()
+
+
+def test_hook_sees_no_value_after_the_first_fold_trains(prebuilt, panel):
+    """Huge values in every row that some outer fold does not train on change no prior."""
+    clean = fp.simulation.run(prebuilt, panel=panel, progress=False)
+    rows = common_rows(clean.structure)
+    values, targets = np.array(panel.values), np.array(panel.targets)
+    others = np.setdiff1d(np.arange(len(panel)), rows)
+    assert others.min() == clean.structure.outer[0].start
+    values[others], targets[others] = 1e12, 1e12
+    prebuilt["data"] = {"simulation_output_path": "planted"}
+    prebuilt["flags"]["stop_after"] = "cv"
+    planted = fp.Panel(values, panel.times, panel.assets, panel.features, targets=targets)
+    dataset = fp.simulation.run(prebuilt, panel=planted, progress=False).dataset
+    run_prebuild(dataset, clean.structure, fp.simulation.load_config(prebuilt), clean.folder)
+    before, after = SEEN
+    np.testing.assert_array_equal(before.X, after.X)
+    np.testing.assert_array_equal(before.y, after.y)
+    assert np.abs(after.X).max() < 100

@@ -9,8 +9,13 @@ from fastpanel.simulation._baselines import ewma_volatility as ewma_volatility
 from fastpanel.simulation._config import SimulationConfig as SimulationConfig
 from fastpanel.simulation._config import load_config as load_config
 from fastpanel.simulation._dataset import Dataset as Dataset
+from fastpanel.simulation._experiment import Experiment as Experiment
+from fastpanel.simulation._experiment import ExperimentConfig as ExperimentConfig
+from fastpanel.simulation._experiment import build_experiment as build_experiment
 from fastpanel.simulation._hooks import Hooks as Hooks
 from fastpanel.simulation._inner import make_inner_objective as make_inner_objective
+from fastpanel.simulation._loaders import DATASET_REGISTRY as DATASET_REGISTRY
+from fastpanel.simulation._loaders import register_dataset as register_dataset
 from fastpanel.simulation._outer import OuterResult as OuterResult
 from fastpanel.simulation._outer import evaluate_outer_walk_forward as evaluate_outer_walk_forward
 from fastpanel.simulation._result import SimulationResult as SimulationResult
@@ -20,9 +25,12 @@ from fastpanel.simulation._structure import OuterPlan as OuterPlan
 from fastpanel.simulation._structure import build_structure as build_structure
 
 __all__ = [
+    "DATASET_REGISTRY",
     "BacktestResult",
     "CVStructure",
     "Dataset",
+    "Experiment",
+    "ExperimentConfig",
     "Hooks",
     "OuterPlan",
     "OuterResult",
@@ -30,6 +38,7 @@ __all__ = [
     "SimulationConfig",
     "SimulationResult",
     "backtest",
+    "build_experiment",
     "build_structure",
     "climatology",
     "evaluate_outer_walk_forward",
@@ -37,5 +46,6 @@ __all__ = [
     "load_config",
     "make_inner_objective",
     "read_settings",
+    "register_dataset",
     "run",
 ]

@@ -72,6 +72,8 @@ def check_names(config: SimulationConfig, *, fits_models: bool) -> None:
     lookups: list[tuple[str, Callable[[], Any]]] = [
         ("scoring.spec.metric_name", lambda: metric_registry()[config.scoring.spec.metric_name])
     ]
+    outer = metric_registry("outer")
+    lookups += [("outer.metrics", partial(outer.__getitem__, m)) for m in config.outer.metrics]
     name = section.prebuild.name
     if section.prebuild.enabled and name is not None:
         lookups.append(("model.prebuild.name", lambda: default_prebuild_registry()[name]))

@@ -34,11 +34,14 @@ class WeeklyScores:
         Mean over scored assets, on the MAD scale of the fold.
     coverage : float64 [2]
         Share of observed targets inside the central 50 % and 90 % intervals.
+    inside : float64 [2, N, A]
+        1 = inside that interval, 0 = outside, NaN = not observed or not scored.
     """
 
     energy_score: FloatArray
     crps: FloatArray
     coverage: FloatArray
+    inside: FloatArray
 
 
 def score_outer(
@@ -130,17 +133,19 @@ def _score(
     weekly = np.where(observed, crps, 0.0).sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
     weekly[~observed.any(axis=1)] = np.nan
     edges = [((1 - level) / 2, (1 + level) / 2) for level in LEVELS]
-    inside = np.full((len(LEVELS), *z.shape), np.nan)
+    inside = np.full((len(LEVELS), *y.shape), np.nan)
     for i, (low, high) in enumerate(edges):
         lower, upper = np.quantile(draws, [low, high], axis=0)
-        inside[i] = np.where(observed, (lower <= z) & (z <= upper), np.nan)
-    return es, weekly, inside.reshape(len(LEVELS), -1)
+        inside[i][:, space.assets] = np.where(observed, (lower <= z) & (z <= upper), np.nan)
+    return es, weekly, inside
 
 
 def _joined(blocks: Sequence[tuple[FloatArray, FloatArray, FloatArray]]) -> WeeklyScores:
-    es, crps, inside = zip(*blocks, strict=True)
+    es, crps, parts = zip(*blocks, strict=True)
+    inside = np.concatenate(parts, axis=1)
     return WeeklyScores(
         energy_score=np.concatenate(es),
         crps=np.concatenate(crps),
-        coverage=np.nanmean(np.concatenate(inside, axis=1), axis=1),
+        coverage=np.nanmean(inside, axis=(1, 2)),
+        inside=inside,
     )

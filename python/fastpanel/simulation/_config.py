@@ -15,9 +15,10 @@ from fastpanel import models
 from fastpanel.config import StrictModel, parse
 from fastpanel.diagnostics import DiagnosticsSpec
 from fastpanel.errors import ConfigError
-from fastpanel.portfolio import AllocationSpec, CostSpec
+from fastpanel.portfolio import OUTER_METRICS, AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
+from fastpanel.simulation.tracking._config import TrackingConfig
 from fastpanel.tuning import TuningConfig
 
 Positive = Annotated[int, Field(ge=1)]
@@ -44,6 +45,8 @@ class DatasetParams(StrictModel):
     """First month, day or time of bars to use; null: from the beginning."""
     end: str | None = None
     """Last one; null: to the end."""
+    calendar: str | None = None
+    """Exchange whose sessions the days of ``bars`` are, such as ``XNYS``; null: days of UTC."""
     return_type: Literal["simple", "log"] = "simple"
     """Kind of weekly return that is predicted."""
     groups: Literal["all"] | tuple[str, ...] = "all"
@@ -153,6 +156,8 @@ class OuterConfig(StrictModel):
     """Weeks between model refits; the scaler is refitted every week."""
     update_steps: NonNegative | None = None
     """SVI steps of a warm-started refit; null: ``training.svi.num_steps``."""
+    metrics: tuple[str, ...] = OUTER_METRICS
+    """Registered outer metrics of the summary, per fold and over all."""
 
 
 class FlagsConfig(StrictModel):
@@ -184,6 +189,7 @@ class SimulationConfig(StrictModel):
     outer: OuterConfig = OuterConfig()
     model_selection: SelectionSpec = SelectionSpec()
     diagnostics: DiagnosticsSpec = DiagnosticsSpec()
+    tracking: TrackingConfig = TrackingConfig()
     flags: FlagsConfig = FlagsConfig()
     extensions: tuple[str, ...] = ()
     """Modules to import first: those that register your models, guides, hooks or metrics."""

@@ -71,6 +71,7 @@ def outer_key(
 
 def _sections(config: SimulationConfig, names: tuple[str, ...]) -> dict[str, Any]:
     plain = config.model_dump(mode="json")
+    del plain["outer"]["metrics"]  # computed from stored results, not stored with them
     switches = ("simulation_mode", "use_feature_names_for_scaling")
     flags = {key: plain["flags"][key] for key in switches}
     return {"flags": flags, **{name: plain[name] for name in names}}

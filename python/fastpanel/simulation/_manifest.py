@@ -19,6 +19,7 @@ from fastpanel.errors import ConfigError
 from fastpanel.simulation._code import code_version
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._keys import content_key
+from fastpanel.simulation.tracking._facts import flat
 
 FILE = "run_manifest.json"
 _FREE_TO_CHANGE = (
@@ -27,12 +28,17 @@ _FREE_TO_CHANGE = (
     "flags.stop_after",
     "flags.simulation_mode",
     "flags.use_gpu",
+    "outer.metrics",
     "tuning.engine",
     "tuning.resources",
     "tuning.ray",
+    "tuning.optuna.workers",
+    "tuning.optuna.storage",
+    "tracking",
 )
 """Keys that a rerun in the same folder may change: the stored panel is used again, and the rest
-decides how far, where and with which pictures a run goes. Results of another mode have other keys.
+decides how far and where a run goes and what is drawn and summarised. Results of another mode have
+other keys.
 """
 
 
@@ -97,11 +103,11 @@ def refuse_other_config(folder: Path, config: SimulationConfig) -> None:
     path = folder / FILE
     if not path.is_file():
         return
-    before, now = _flat(read_json(path)["config"]), _flat(config.model_dump(mode="json"))
+    before, now = flat(read_json(path)["config"]), flat(config.model_dump(mode="json"))
     changed = [
         f"{key}: {before.get(key)!r} before, {now.get(key)!r} now"
         for key in sorted(before.keys() | now.keys())
-        if before.get(key) != now.get(key) and not _free(key)
+        if before.get(key) != now.get(key) and changes_results(key)
     ]
     if changed:
         lines = "\n".join(f"  - {line}" for line in changed)
@@ -111,19 +117,9 @@ def refuse_other_config(folder: Path, config: SimulationConfig) -> None:
         )
 
 
-def _free(key: str) -> bool:
-    return any(key == free or key.startswith(f"{free}.") for free in _FREE_TO_CHANGE)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    out: dict[str, Any] = {}
-    for key, value in values.items():
-        name = f"{prefix}{key}"
-        if isinstance(value, dict) and value:
-            out.update(_flat(value, f"{name}."))
-        else:
-            out[name] = value
-    return out
+def changes_results(key: str) -> bool:
+    """Whether the value of a dotted key can change what a run computes on its stored panel."""
+    return not any(key == free or key.startswith(f"{free}.") for free in _FREE_TO_CHANGE)
 
 
 def _machine() -> dict[str, Any]:

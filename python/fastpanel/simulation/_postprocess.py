@@ -35,20 +35,7 @@ def select_for_fold(
 
     ``shape`` is (assets, features) of the panel, for the complexity measure.
     """
-    ids = list(candidates)
-    band = config.model_selection.es_band
-    common: dict[str, Any] = {
-        "complexity": candidate_sizes(candidates, config, shape),
-        "c": band.c,
-        "min_keep": band.min_keep,
-        "max_keep": band.max_keep,
-        "num_samples": config.model_selection.bootstrap.num_samples,
-        "seed": (config.model_selection.seed, plan.group),
-    }
-    es, groups = _energy_scores(records, ids, plan, folder)
-    survivors = select(es, groups, **common).survivors
-    crps, ql = _secondary(records, ids, survivors, plan, folder, config, shape[0])
-    selection = select(es, groups, crps=crps, ql=ql, **common)
+    selection = compute_selection(records, candidates, plan, folder, config, shape)
     out = folder / "postprocessing"
     write_json(out / "metrics.json", selection.metrics())
     write_json(out / "selection.json", selection.to_dict())
@@ -56,7 +43,7 @@ def select_for_fold(
         out / "metadata.json",
         {
             "group": plan.group,
-            "candidates": len(ids),
+            "candidates": len(candidates),
             "splits": len(plan.inner),
             "alpha_tail": config.model_selection.alpha_tail,
             "estimator": config.scoring.spec.estimator,
@@ -69,6 +56,32 @@ def select_for_fold(
         },
     )
     return selection
+
+
+def compute_selection(
+    records: Records,
+    candidates: Mapping[str, Mapping[str, Any]],
+    plan: OuterPlan,
+    folder: Path,
+    config: SimulationConfig,
+    shape: tuple[int, int],
+) -> Selection:
+    """The choice of one fold from the payloads in ``folder``; writes nothing."""
+    ids = list(candidates)
+    band = config.model_selection.es_band
+    sizes = candidate_sizes(candidates, config, shape)
+    common: dict[str, Any] = {
+        "complexity": sizes if np.isfinite(sizes).all() else None,  # all comparable, or none
+        "c": band.c,
+        "min_keep": band.min_keep,
+        "max_keep": band.max_keep,
+        "num_samples": config.model_selection.bootstrap.num_samples,
+        "seed": (config.model_selection.seed, plan.group),
+    }
+    es, groups = _energy_scores(records, ids, plan, folder)
+    survivors = select(es, groups, **common).survivors
+    crps, ql = _secondary(records, ids, survivors, plan, folder, config, shape[0])
+    return select(es, groups, crps=crps, ql=ql, **common)
 
 
 def select_globally(selections: Sequence[Selection], config: SimulationConfig) -> Selection:

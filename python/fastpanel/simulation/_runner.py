@@ -22,16 +22,12 @@ from fastpanel.simulation._board import Listener, aggregate_score
 from fastpanel.simulation._candidate import check_names, fit_config
 from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
-from fastpanel.simulation._dataset import (
-    Dataset,
-    build_dataset,
-    dataset_from_panel,
-    save_dataset,
-)
+from fastpanel.simulation._dataset import Dataset, dataset_from_panel, save_dataset
 from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
 from fastpanel.simulation._inner import InnerObjective
 from fastpanel.simulation._keys import outer_key
 from fastpanel.simulation._ledger import UnitRecord
+from fastpanel.simulation._loaders import FEATURE_STORE_PANEL, load_named
 from fastpanel.simulation._lock import run_lock
 from fastpanel.simulation._manifest import Manifest
 from fastpanel.simulation._open import PANEL, claim, run_folder, stored_dataset, sweep
@@ -48,8 +44,11 @@ from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._splits import largest_fit
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
+from fastpanel.simulation._telling import fold_fact, result_fact, run_fact
+from fastpanel.simulation._trials import search_cost
 from fastpanel.simulation._tuners import make_tuner
 from fastpanel.simulation._work import InnerWork
+from fastpanel.simulation.tracking import TrackingLog, open_log
 from fastpanel.tuning import Engine, make_engine
 from fastpanel.typing import FloatArray
 
@@ -59,6 +58,7 @@ def run(
     *,
     hooks: Hooks | None = None,
     panel: Panel | None = None,
+    loader: str = FEATURE_STORE_PANEL,
     progress: bool | Reporter = True,
 ) -> SimulationResult:
     """Run the nested-CV simulation.
@@ -75,7 +75,9 @@ def run(
         Replaces fitting, prediction, scoring, allocation or accounting.
     panel : Panel, optional
         Use this panel; ``targets[t]`` is the return realised after row ``t``.
-        Default: built as ``data.dataset_params`` says.
+        Default: loaded as ``data.dataset_params`` says.
+    loader : str
+        A loader registered with :func:`register_dataset`.
     progress : bool or Reporter
         Bars on a terminal, plain lines elsewhere; ``False`` is silent.
 
@@ -110,7 +112,7 @@ def run(
     params = settings.data.dataset_params
     given = None if panel is None else dataset_from_panel(panel, params)
     if given is None and settings.data.simulation_output_path is None:
-        given = build_dataset(params)
+        given = load_named(loader, params)
     folder = run_folder(settings, given)
     claim(folder)
     with run_lock(folder):
@@ -119,19 +121,23 @@ def run(
         dataset = stored_dataset(settings, folder, given)
         manifest = Manifest(folder, settings)
         manifest.write()
+        log = open_log(settings.tracking, folder, say)
         try:
             if dataset is None:
-                dataset = given or build_dataset(params)
+                dataset = given or load_named(loader, params)
                 save_dataset(dataset, folder / PANEL)
-            result = _Run(settings, dataset, folder, hooks, say, manifest).go()
+            result = _Run(settings, dataset, folder, hooks, say, manifest, log).go()
         except KeyboardInterrupt:
             manifest.end("interrupted")
+            log.close("interrupted")
             say.say(f"Stopped. Start again with the same configuration to go on in {folder}")
             raise
         except BaseException as error:
             manifest.end("failed", error=str(error))
+            log.close("failed")
             raise
         manifest.end("finished")
+        log.close("finished")
     return result
 
 
@@ -146,9 +152,10 @@ class _Run:
         hooks: Hooks | None,
         say: Reporter,
         manifest: Manifest,
+        log: TrackingLog,
     ) -> None:
         self.config, self.dataset, self.folder = config, dataset, folder
-        self.hooks, self.say, self.manifest = hooks, say, manifest
+        self.hooks, self.say, self.manifest, self.log = hooks, say, manifest, log
         self.digest = dataset.digest
         self.last = self._last_stage()
         self.tuner = make_tuner(config, folder)
@@ -163,6 +170,7 @@ class _Run:
         t, a, f = self.dataset.X.shape
         self.say.say(f"Panel: {t} weeks x {a} assets x {f} features -> {self.folder}")
         self.manifest.stage("inputs", data_hash=self.digest, shape=[t, a, f])
+        self.log.add(run_fact(self.config, self.dataset))
         if self.last == "inputs":
             return done
         with self.manifest.clock("cv"):
@@ -179,7 +187,8 @@ class _Run:
         self.prebuilt = run_prebuild(self.dataset, structure, self.config, self.folder)
 
         def objective(plan: OuterPlan, listeners: Sequence[Listener]) -> InnerObjective:
-            return self._objective(plan, engine, listeners)
+            heard = [*listeners, self.log.candidates_of(plan.group)]
+            return self._objective(plan, engine, heard)
 
         records: dict[int, dict[str, list[UnitRecord]]] = {}
         picks: dict[int, str] = {}
@@ -196,6 +205,8 @@ class _Run:
             if self.last != "inner":
                 with self.manifest.clock("outer"):
                     outer.append(self._outer(plan, pick, _held_before(plan, outer)))
+            latest = outer[-1] if outer else None
+            self.log.add(fold_fact(plan.group, pick, records[plan.group], latest, self.config))
         self.manifest.stage("inner", picks={str(k): v for k, v in picks.items()})
         done = replace(
             done,
@@ -212,6 +223,7 @@ class _Run:
             return done
         with self.manifest.clock("results"):
             done = self._results(done)
+        self.log.add(result_fact(done))
         self.manifest.stage("results", report=None if done.report is None else done.report.name)
         self.say.say(f"Report: {done.report}")
         return done
@@ -362,15 +374,27 @@ class _Run:
     def _results(self, done: SimulationResult) -> SimulationResult:
         assert done.structure is not None
         scores = score_outer(self.dataset, done.structure.outer, done.outer, self.config)
+        done = replace(done, scores=scores)
         overall = None
         if done.selections:
             overall = select_globally(list(done.selections.values()), self.config)
             write_json(self.folder / "outer" / "metrics.json", overall.metrics())
             write_json(self.folder / "outer" / "selection.json", overall.to_dict())
             self._write_best(self.folder / "outer", list(done.candidates)[overall.pick])
-        summary = summarise(done, score_table(scores), overall, self.config)
+        assert done.structure is not None
+        newest = done.structure.outer[-1]
+        search = search_cost(
+            self.dataset,
+            newest,
+            done.records[newest.group],
+            self._inner_folder(newest),
+            self.config,
+            mode_hooks(self.config),
+        )
+        table = score_table(scores)
+        summary = {**summarise(done, table, overall, self.config), "search": search}
         write_json(self.folder / "cv" / "summary.json", summary)
-        done = replace(done, scores=scores, summary=summary)
+        done = replace(done, summary=summary)
         write_run_report(done, overall, self.config)
         return done
 

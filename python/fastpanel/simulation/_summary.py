@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from fastpanel.portfolio import SharpeReport, sharpe_report
+from fastpanel.portfolio import OuterRecord, SharpeReport, outer_metrics, sharpe_report
 from fastpanel.selection import Selection
+from fastpanel.simulation._compare import MODEL, WeeklyScores
 from fastpanel.simulation._config import SimulationConfig
+from fastpanel.simulation._outer import OuterResult
 from fastpanel.simulation._result import SimulationResult
 
 
@@ -28,7 +31,11 @@ def summarise(
 ) -> dict[str, Any]:
     """Content of ``cv/summary.json``."""
     folds = []
+    names, first = config.outer.metrics, 0
+    model = result.scores[MODEL]
     for fold in result.outer:
+        weeks = slice(first, first + len(fold.rows))
+        first = weeks.stop
         times = result.dataset.times[fold.rows]
         folds.append(
             {
@@ -39,6 +46,7 @@ def summarise(
                 "candidate": fold.candidate,
                 "values": result.candidates[fold.candidate],
                 "pnl_total": float(np.prod(1.0 + fold.pnl) - 1.0),
+                "metrics": outer_metrics(_record([fold], model, weeks), names),
             }
         )
     return {
@@ -46,7 +54,18 @@ def summarise(
         "candidates": len(result.candidates),
         "mode": config.flags.simulation_mode,
         "folds": folds,
+        "metrics": outer_metrics(_record(result.outer, model, slice(None)), names),
         "scores": table,
         "pnl": pnl_report(result).to_dict(),
         "global_pick": None if overall is None else list(result.candidates)[overall.pick],
     }
+
+
+def _record(folds: Sequence[OuterResult], scores: WeeklyScores, weeks: slice) -> OuterRecord:
+    """What outer metrics are computed from; coverage is that of the 90 % interval."""
+    return OuterRecord(
+        pnl=np.concatenate([fold.pnl for fold in folds]),
+        weights=np.concatenate([fold.weights for fold in folds]),
+        es=scores.energy_score[weeks],
+        inside=scores.inside[-1][weeks],
+    )

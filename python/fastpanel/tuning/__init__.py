@@ -8,6 +8,7 @@ from fastpanel.tuning._config import TuningConfig as TuningConfig
 from fastpanel.tuning._space import ParameterSpec as ParameterSpec
 from fastpanel.tuning._space import parse_space as parse_space
 from fastpanel.tuning._study import Study as Study
+from fastpanel.tuning._study import database_url as database_url
 from fastpanel.tuning.engines import Engine as Engine
 from fastpanel.tuning.engines import make_engine as make_engine
 from fastpanel.tuning.engines import register_engine as register_engine
@@ -20,6 +21,7 @@ __all__ = [
     "ResourcesSpec",
     "Study",
     "TuningConfig",
+    "database_url",
     "make_engine",
     "parse_space",
     "register_engine",

@@ -11,12 +11,14 @@ import jax
 import numpy as np
 
 from fastpanel.models._chain import Carry
-from fastpanel.models._config import FitConfig, SVIConfig
+from fastpanel.models._config import FitConfig, SVIConfig, known_names
 from fastpanel.models._device import index_of, wanted_device, warn_absent
 from fastpanel.models._memory import job_bytes, max_jobs, pack_bytes, program_bytes
 from fastpanel.models._prepare import Prepared
+from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
+from fastpanel.models.numpyro_ import _nuts
 from fastpanel.models.numpyro_._check import parameter_shapes
 from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper, fit_one, predict_one
@@ -56,6 +58,7 @@ class Trained:
     params: dict[str, FloatArray]
     losses: FloatArray
     failed_step: int
+    report: FitReport | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +76,8 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
         jobs = [_job(position, work) for position, work in enumerate(works)]
         families: dict[Any, list[_Job]] = {}
         for job in jobs:
+            if job.plan.sampler:
+                continue
             steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
             plan = replace(
                 job.plan,
@@ -84,10 +89,10 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
             device = _device(job.work.config)
             room = program_bytes(job.work.config, device.platform)
             families.setdefault((plan, shape, device, room), []).append(job)
-        results: dict[int, Trained] = {}
+        results = {job.position: _sampled(job) for job in jobs if job.plan.sampler}
         for (plan, shape, device, room), members in families.items():
             with jax.default_device(device):
-                for chunk in _chunks(members, shape, device.platform, room):
+                for chunk in _chunks(plan, members, shape, device.platform, room):
                     results |= _run_chunk(plan, shape, chunk)
     return [results[position] for position in range(len(works))]
 
@@ -134,7 +139,9 @@ def _job(position: int, work: Work) -> _Job:
     prepared = work.prepared
     plan, floats = _traceable(work.config, prepared.X)
     n_assets, n_features = prepared.X.shape[1:]
-    return _Job(position, plan, floats, work, _shapes(plan, n_assets, n_features))
+    shapes = _shapes(plan, n_assets, n_features)
+    known_names(work.config.training.svi.learning_rates, shapes)
+    return _Job(position, plan, floats, work, shapes)
 
 
 @lru_cache(maxsize=256)
@@ -171,7 +178,8 @@ def _shapes(plan: Plan, n_assets: int, n_features: int) -> dict[str, tuple[int, 
     counts = (_count_floats(plan.model_params), _count_floats(plan.guide_params))
     model_floats, guide_floats = (tuple(array() for _ in range(count)) for count in counts)
     settings: list[Any] = [array() for _ in range(6)]
-    rest: tuple[Any, ...] = (*settings, array(2, dtype=np.uint32), {}, {})
+    weights = tuple(array() for _ in range(3))
+    rest: tuple[Any, ...] = (*settings, weights, array(2, dtype=np.uint32), {}, {}, {})
     hyper = Hyper(model_floats, guide_floats, *rest)
     return parameter_shapes(plan, data, hyper)
 
@@ -209,7 +217,7 @@ def _predict_program(plan: Plan) -> Any:
 
 
 def _chunks(
-    members: list[_Job], shape: tuple[int, ...], platform: str, room: int
+    plan: Plan, members: list[_Job], shape: tuple[int, ...], platform: str, room: int
 ) -> list[list[list[_Job]]]:
     """Packs of jobs on the same data, gathered into chunks of bounded memory."""
     packs: dict[bytes, list[_Job]] = {}
@@ -219,6 +227,8 @@ def _chunks(
     per_job, per_pack = job_bytes(rows, assets), pack_bytes(rows, assets, features)
     most = max(1, min(max_jobs(platform), (room - per_pack) // per_job))
     limit = _pow2(most + 1) // 2  # widths are padded to powers of two
+    if not plan.per_site:
+        limit = 1  # its density calls LAPACK, which must not be batched (docs/decisions/0010)
     by_width: dict[int, list[list[_Job]]] = {}
     for pack in packs.values():
         for start in range(0, len(pack), limit):
@@ -351,10 +361,28 @@ def _hyper(job: _Job, shape: tuple[int, ...]) -> Hyper:
         beta1=np.float32(svi.betas[0]),
         beta2=np.float32(svi.betas[1]),
         n_steps=np.int32(svi.num_steps),
+        kl=_annealing(svi),
+        rates={
+            name: np.float32(svi.learning_rates.get(name, svi.learning_rate) / svi.learning_rate)
+            for name in warm
+        },
         key=_key_data((job.work.config.seed,)),
         warm=warm,
         warm_mask=mask,
     )
+
+
+def _annealing(svi: SVIConfig) -> tuple[Any, Any, Any]:
+    kl = svi.kl_annealing
+    if kl is None:
+        return np.float32(1.0), np.float32(1.0), np.float32(1.0)
+    return np.float32(kl.start), np.float32(kl.end), np.float32(kl.steps)
+
+
+def _sampled(job: _Job) -> Trained:
+    with jax.default_device(_device(job.work.config)):
+        params, report = _nuts.sample(job.work.prepared, job.work.config)
+    return Trained(params, np.zeros(0), -1, report)
 
 
 def _window_len(job: _Job) -> int | None:
