@@ -18,9 +18,13 @@ from fastpanel.simulation._units import plan_batches
 
 
 def everything(folder: Path) -> dict[str, bytes | str]:
-    """All files; of the manifest and the ledger what does not depend on the clock."""
+    """All files; of the manifest and the ledger what does not depend on the clock.
+
+    ``tracking.jsonl`` is a diary: it tells of every start and of the times.
+    """
     found: dict[str, bytes | str] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"):
+    diaries = {".lock", "tracking.jsonl"}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in diaries):
         name = str(path.relative_to(folder))
         if path.name == "ledger.jsonl":
             lines = [json.loads(line) for line in path.read_text().splitlines()]
