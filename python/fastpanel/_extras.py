@@ -18,6 +18,7 @@ _EXTRA_OF_MODULE = {
     "matplotlib": "plots",
     "safetensors": "numpyro",
     "pandas": "pandas",
+    "exchange_calendars": "calendars",
     "ib_async": "providers",
 }
 
@@ -33,7 +34,8 @@ def require(module: str, purpose: str) -> ModuleType:
         root = module.partition(".")[0]
         if error.name is None or error.name.partition(".")[0] != root:
             raise  # the package is there; something inside it is broken
-        extra = _EXTRA_OF_MODULE[root]
+        extra = _EXTRA_OF_MODULE.get(root)
+        package = f"'fastpanel[{extra}]'" if extra else root
         raise MissingExtraError(
-            f"{root} is needed for {purpose} but is not installed: pip install 'fastpanel[{extra}]'"
+            f"{root} is needed for {purpose} but is not installed: pip install {package}"
         ) from error

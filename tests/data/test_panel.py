@@ -227,7 +227,11 @@ def test_from_frame_takes_pandas_and_arrow_in_any_row_order():
             "x": [3, 2, 1],
         }
     )
-    for frame in (table, pa.Table.from_pandas(table), pl.from_pandas(table).lazy()):
+    stamps = pl.Series(["2024-01-02", "2024-01-01", "2024-01-01"]).str.to_datetime(time_zone="UTC")
+    other = pl.DataFrame({"when": stamps, "who": ["B", "B", "A"], "x": [3, 2, 1]})
+    arrow = other.to_arrow()
+    assert isinstance(arrow, pa.Table)
+    for frame in (table, arrow, other.lazy()):
         panel = Panel.from_frame(frame, time="when", asset="who")
         assert panel.assets == ("B", "A")
         np.testing.assert_array_equal(panel.values[:, :, 0], [[2, 1], [3, np.nan]])

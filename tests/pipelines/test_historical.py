@@ -239,7 +239,7 @@ def test_the_simulated_market_keeps_its_past(environment):
         (
             {"HISTORICAL_DATA_PROVIDER": "bloomberg"},
             UnknownNameError,
-            r"\['csv', 'ib', 'parquet', 'simulated'\]",
+            r"\['alpaca', 'alpha_vantage', 'csv', 'ib', 'parquet', 'simulated', 'yahoo'\]",
         ),
         ({"HISTORICAL_DATA_EXPORTER": "hdf"}, UnknownNameError, r"\['csv', 'parquet'\]"),
         ({"MAX_PARALLEL_REQUESTS": "0"}, ConfigError, "at least 1"),

@@ -7,14 +7,17 @@ from typing import Annotated
 
 import typer
 
-audit = typer.Typer(rich_markup_mode=None)
+from fastpanel.cli._audit_run import RunByDefault, run
+
+audit = typer.Typer(rich_markup_mode=None, cls=RunByDefault)
+audit.command("run")(run)
 
 
 @audit.callback()
 def _audit() -> None:
     """Prove that nothing looks ahead.
 
-    Example: fastpanel audit features bars.parquet
+    Example: fastpanel audit runs/demo
     """
 
 

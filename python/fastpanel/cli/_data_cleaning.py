@@ -62,6 +62,14 @@ def data_cleaning(
     time_zone: Annotated[
         str, typer.Option("--time-zone", help="IANA zone in which days and weeks begin.")
     ] = "UTC",
+    calendar: Annotated[
+        str | None,
+        typer.Option(
+            "--calendar",
+            metavar="XNYS",
+            help="Exchange whose sessions are the days; default: none.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
 ) -> None:
     """Clean bars to weekly returns and OHLC.
@@ -85,6 +93,7 @@ def data_cleaning(
             return_basis=return_basis.value,
             keep_partial=keep_partial,
             time_zone=time_zone,
+            calendar=calendar,
             progress=log,
         )
         log.say(repr(done.clean))

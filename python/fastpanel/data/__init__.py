@@ -2,6 +2,7 @@
 
 from fastpanel.data._arrays import PriceArrays
 from fastpanel.data._bars import read_bars
+from fastpanel.data._calendar import Sessions, sessions
 from fastpanel.data._clean import clean_bars
 from fastpanel.data._clean_bars import CleanBars, WeeklyReturns
 from fastpanel.data._panel import Panel
@@ -14,9 +15,11 @@ __all__ = [
     "Panel",
     "PriceArrays",
     "Quality",
+    "Sessions",
     "WeeklyReturns",
     "clean_bars",
     "quality",
     "read_bars",
+    "sessions",
     "simulated_market",
 ]

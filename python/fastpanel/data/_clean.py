@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from fastpanel.data._bars import read_bars
+from fastpanel.data._calendar import Sessions, sessions_around
 from fastpanel.data._clean_bars import CleanBars, WeeklyReturns
 from fastpanel.data._clean_meta import daily_meta, weekly_meta
 from fastpanel.data._times import lower_bound, upper_bound
@@ -31,6 +33,7 @@ def clean_bars(
     return_basis: Literal["within_week", "close_to_close"] = "within_week",
     keep_partial: bool = False,
     time_zone: str = "UTC",
+    calendar: str | None = None,
 ) -> CleanBars:
     """Group bars into weeks and days and compute weekly returns.
 
@@ -52,6 +55,9 @@ def clean_bars(
         Keep a first or last week that the data cut.
     time_zone : str
         IANA zone in which days and weeks begin.
+    calendar : str, optional
+        Exchange whose sessions are the days (``"XNYS"``, ``"XLON"``, ...; needs
+        ``fastpanel[calendars]``); see the notes.
 
     Returns
     -------
@@ -78,6 +84,13 @@ def clean_bars(
     - Weekend bars belong to the week that began the Monday before. In the
       daily table they are merged into the Monday that follows; without a bar
       on that Monday they are not used there.
+    - With ``calendar``, days are sessions and their dates those of the
+      exchange, so a change of the clocks moves nothing. A bar counts for the
+      first session that closes after the bar's start: what happens after the
+      close, on a holiday or at the weekend belongs to the session that follows,
+      and makes no daily row without a bar of that session itself. The first
+      week is kept if the data begin by its first session, the last if some
+      asset has a bar in its last session.
 
     Examples
     --------
@@ -90,8 +103,10 @@ def clean_bars(
     _check_choice("return_type", return_type, ("simple", "log"))
     _check_choice("return_basis", return_basis, ("within_week", "close_to_close"))
     table, names = _select(read_bars(bars), start, end, assets)
-    table = with_calendar(table, time_zone)
-    weeks, dropped = _complete_weeks(_weeks(table), table, keep_partial)
+    if calendar is not None and time_zone != "UTC":
+        raise ParameterError(f"calendar {calendar!r} has its own time zone; leave time_zone out")
+    table, sessions = with_calendar(table, time_zone, calendar)
+    weeks, dropped = _complete_weeks(_weeks(table), table, sessions, keep_partial)
     if weeks.is_empty():
         raise DataError(
             f"the history is too short: no complete week in {len(table)} bars from "
@@ -103,8 +118,9 @@ def clean_bars(
     returns = _returns(weeks, names, return_type, return_basis)
     meta = {
         "time_zone": time_zone,
+        "calendar": calendar,
         "weekly": weekly_meta(weekly, names, dropped),
-        "daily": daily_meta(days, table, names),
+        "daily": daily_meta(days, table, names, sessions),
         "returns": {"return_type": return_type, "return_basis": return_basis},
     }
     return CleanBars(weekly=weekly, daily=days.select(_OHLC), returns=returns, meta=meta)
@@ -150,20 +166,53 @@ def _utc(instant: np.datetime64) -> pl.Expr:
     return pl.lit(instant).dt.replace_time_zone("UTC")
 
 
-def with_calendar(bars: pl.DataFrame, time_zone: str) -> pl.DataFrame:
-    """Add local ``day``, its ``monday`` and the ``session`` (the day it counts for)."""
+def with_calendar(
+    bars: pl.DataFrame, time_zone: str, calendar: str | None
+) -> tuple[pl.DataFrame, Sessions | None]:
+    """Add to each bar the days that it counts for.
+
+    ``session`` is the day whose row it enters, ``day`` its own date,
+    ``monday`` begins its week, ``own`` says whether it lies in that session.
+    """
     import polars as pl
 
+    if calendar is not None:
+        return _with_sessions(bars, calendar)
     try:
         local = bars.select(pl.col("timestamp").dt.convert_time_zone(time_zone).dt.date())
     except pl.exceptions.PolarsError:
         raise ParameterError(f"time_zone {time_zone!r} is no IANA time zone") from None
     day, weekday = pl.col("day"), pl.col("day").dt.weekday().cast(pl.Int32)
-    return bars.with_columns(day=local.to_series()).with_columns(
+    table = bars.with_columns(day=local.to_series()).with_columns(
         monday=day - pl.duration(days=weekday - 1),
         session=pl.when(weekday >= _SATURDAY)
         .then(day + pl.duration(days=8 - weekday))
         .otherwise(day),
+    )
+    return table.with_columns(own=day == pl.col("session")), None
+
+
+def _with_sessions(bars: pl.DataFrame, calendar: str) -> tuple[pl.DataFrame, Sessions]:
+    import polars as pl
+
+    times = bars.get_column("timestamp").dt.replace_time_zone(None).to_numpy()
+    sessions = sessions_around(calendar, times)
+    index = sessions.index(times)
+    stamps = times.astype(np.int64)
+    # a daily bar stands at midnight of its date, before the open
+    own = stamps >= sessions.opens[index]
+    own |= times.astype("datetime64[D]").astype(np.int64) == sessions.dates[index]
+    # what lies before a session reaches as far as the session before
+    reached = np.where(own, index, np.maximum(index - 1, 0))
+    session = pl.Series(sessions.dates[index]).cast(pl.Int32).cast(pl.Date)
+    return (
+        bars.with_columns(
+            day=pl.Series(sessions.dates[reached]).cast(pl.Int32).cast(pl.Date),
+            monday=session.dt.truncate("1w"),
+            session=session,
+            own=pl.Series(own),
+        ),
+        sessions,
     )
 
 
@@ -190,22 +239,37 @@ def _weeks(bars: pl.DataFrame) -> pl.DataFrame:
 
 
 def _complete_weeks(
-    weeks: pl.DataFrame, bars: pl.DataFrame, keep_partial: bool
+    weeks: pl.DataFrame, bars: pl.DataFrame, sessions: Sessions | None, keep_partial: bool
 ) -> tuple[pl.DataFrame, list[str]]:
     """Weeks that count, and the ISO weeks that the data cut."""
     import polars as pl
 
-    days = bars.get_column("day")
-    first_day, last_day = days.min(), days.max()
-    monday = pl.col("monday")
-    begins_late = (monday == monday.min()) & (monday < first_day)
-    friday = monday + pl.duration(days=_FRIDAY - 1)
-    ends_early = (monday == monday.max()) & (friday > last_day)
-    cut = weeks.filter(begins_late | ends_early).get_column("monday").unique().sort()
+    mondays = weeks.get_column("monday")
+    first, last = _date(mondays.min()), _date(mondays.max())
+    begins, ends = _limits(first, last, sessions)
+    cut = []
+    if begins < _date(bars.filter(pl.col("monday") == first).get_column("session").min()):
+        cut.append(first)
+    if ends > _date(bars.get_column("day").max()) and last not in cut:
+        cut.append(last)
     if keep_partial:
-        cut = cut.clear()
-    kept = weeks.filter(~monday.is_in(cut.implode()))
-    return kept, cut.dt.strftime("%G-%V").to_list()
+        cut = []
+    kept = weeks.filter(~pl.col("monday").is_in(cut))
+    return kept, [monday.strftime("%G-%V") for monday in cut]
+
+
+def _date(value: object) -> date:
+    assert isinstance(value, date)
+    return value
+
+
+def _limits(first: date, last: date, sessions: Sessions | None) -> tuple[date, date]:
+    """Day on which the first week begins, and on which the last one ends."""
+    if sessions is None:
+        return first, last + timedelta(days=_FRIDAY - 1)
+    days = sessions.dates.astype("datetime64[D]")
+    begin, end = np.datetime64(first), np.datetime64(last) + np.timedelta64(7, "D")
+    return days[days >= begin][0].item(), days[days < end][-1].item()
 
 
 def _days(bars: pl.DataFrame) -> pl.DataFrame:
@@ -213,7 +277,7 @@ def _days(bars: pl.DataFrame) -> pl.DataFrame:
 
     return (
         bars.group_by("asset", "session", maintain_order=True)
-        .agg(*_ohlc(), own=(pl.col("day") == pl.col("session")).any())
+        .agg(*_ohlc(), own=pl.col("own").any())
         .filter("own")
         .with_columns(pl.col("timestamp").max().over("session"))
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastpanel.data._arrays import PriceArrays
+from fastpanel.data._calendar import Sessions, sessions_around
 from fastpanel.errors import DataError
 from fastpanel.typing import FloatArray, IntArray, TimeArray
 
@@ -54,8 +55,8 @@ class CleanBars:
         need days raise.
     returns : WeeklyReturns
     meta : dict
-        JSON-ready record: ``weekly``, ``daily`` and ``returns`` parts and the
-        ``time_zone`` that days and weeks were cut in.
+        JSON-ready record: ``weekly``, ``daily`` and ``returns`` parts, and the
+        ``time_zone`` or the ``calendar`` that days and weeks were cut in.
     """
 
     weekly: pl.DataFrame
@@ -82,9 +83,27 @@ class CleanBars:
         """Zone in which days and weeks were cut."""
         return str(self.meta.get("time_zone", "UTC"))
 
+    @property
+    def calendar(self) -> str | None:
+        """Exchange whose sessions the days are; None for plain days."""
+        return self.meta.get("calendar")
+
+    @cached_property
+    def sessions(self) -> Sessions | None:
+        """Sessions of the exchange over the range, with a margin; None for plain days."""
+        return None if self.calendar is None else sessions_around(self.calendar, self._reach)
+
+    @property
+    def _reach(self) -> TimeArray:
+        return self.times if self.daily is None else self.daily_arrays.times
+
     def day_numbers(self, times: TimeArray) -> IntArray:
-        """Local day of each time, as days since 1970-01-01."""
+        """Local day, or session date, of each time, as days since 1970-01-01."""
         import polars as pl
+
+        if self.sessions is not None:
+            dates: IntArray = self.sessions.dates[self.sessions.index(times)]
+            return dates
 
         local = pl.Series(times).dt.replace_time_zone("UTC").dt.convert_time_zone(self.time_zone)
         return local.dt.date().to_physical().to_numpy().astype(np.int64)

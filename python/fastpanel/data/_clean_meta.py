@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastpanel.data._calendar import Sessions
 from fastpanel.data._times import utc_text
 
 if TYPE_CHECKING:
@@ -16,12 +17,11 @@ def weekly_meta(
     weekly: pl.DataFrame, assets: tuple[str, ...], partial_weeks: list[str]
 ) -> dict[str, Any]:
     """Assets, weeks, rows per asset and the weeks missing inside an asset's life."""
-    import polars as pl
-
     labels = _naive(weekly.get_column("timestamp").unique().sort())
     rows, missing = {}, {}
+    by_asset = weekly.partition_by("asset", as_dict=True)
     for asset in assets:
-        own = _naive(weekly.filter(pl.col("asset") == asset).get_column("timestamp"))
+        own = _naive(by_asset.get((asset,), weekly.clear()).get_column("timestamp"))
         rows[asset] = len(own)
         missing[asset] = [utc_text(label) for label in _gaps(labels, own)]
     return {
@@ -35,8 +35,13 @@ def weekly_meta(
     }
 
 
-def daily_meta(days: pl.DataFrame, bars: pl.DataFrame, assets: tuple[str, ...]) -> dict[str, Any]:
-    """Weekdays without a bar, between each asset's first and last bar.
+def daily_meta(
+    days: pl.DataFrame,
+    bars: pl.DataFrame,
+    assets: tuple[str, ...],
+    sessions: Sessions | None = None,
+) -> dict[str, Any]:
+    """Weekdays, or sessions, without a bar between each asset's first and last bar.
 
     A missing day stands at the latest bar of that day over all assets; a day
     that all assets miss at the hour of the weekday before.
@@ -47,10 +52,12 @@ def daily_meta(days: pl.DataFrame, bars: pl.DataFrame, assets: tuple[str, ...]) 
     known = labels.get_column("session").to_numpy().astype("datetime64[D]")
     stamps = _naive(labels.get_column("timestamp"))
     rows, missing, monthly = {}, {}, {}
+    by_asset = days.partition_by("asset", as_dict=True)
+    span = bars.group_by("asset").agg(first=pl.col("day").min(), last=pl.col("day").max())
+    limits = {asset: (first, last) for asset, first, last in span.rows()}
     for asset in assets:
-        own = days.filter(pl.col("asset") == asset).get_column("session").to_numpy()
-        span = bars.filter(pl.col("asset") == asset).get_column("day")
-        calendar = _weekdays(span.min(), span.max())
+        own = by_asset.get((asset,), days.clear()).get_column("session").to_numpy()
+        calendar = _days_between(*limits[asset], sessions)
         absent = np.setdiff1d(calendar, own.astype("datetime64[D]"))
         rows[asset] = len(own)
         missing[asset] = [utc_text(_stamp(day, known, stamps)) for day in absent]
@@ -78,9 +85,13 @@ def _gaps(labels: Any, own: Any) -> Any:
     return np.setdiff1d(inside, own)
 
 
-def _weekdays(first: Any, last: Any) -> Any:
-    days = np.arange(first, np.datetime64(last, "D") + 1, dtype="datetime64[D]")
-    return days[np.is_busday(days)]
+def _days_between(first: Any, last: Any, sessions: Sessions | None) -> Any:
+    """Sessions, or weekdays, of a range of dates."""
+    if sessions is None:
+        days = np.arange(first, np.datetime64(last, "D") + 1, dtype="datetime64[D]")
+        return days[np.is_busday(days)]
+    days = sessions.dates.astype("datetime64[D]")
+    return days[(days >= np.datetime64(first, "D")) & (days <= np.datetime64(last, "D"))]
 
 
 def _stamp(day: Any, known: Any, stamps: Any) -> Any:

@@ -23,14 +23,31 @@ def to_polars(frame: Any) -> pl.DataFrame:
     if isinstance(frame, pl.DataFrame):
         return frame
     if type(frame).__module__.partition(".")[0] == "pandas":
-        named = any(name is not None for name in frame.index.names)
-        return pl.from_pandas(frame.reset_index() if named else frame)
+        return _from_pandas(frame)
     if hasattr(frame, "__arrow_c_stream__"):
         return pl.DataFrame(frame)
     raise DataError(
         f"cannot read a frame of type {type(frame).__name__}; "
         "give a polars, pandas or pyarrow frame"
     )
+
+
+def _from_pandas(frame: Any) -> pl.DataFrame:
+    import polars as pl
+
+    named = any(name is not None for name in frame.index.names)
+    flat = frame.reset_index() if named else frame
+    columns: dict[str, Any] = {}
+    for name, column in flat.items():
+        try:
+            if getattr(column.dtype, "tz", None) is None:
+                columns[str(name)] = pl.from_pandas(column)
+            else:  # by way of UTC: pandas warns where Arrow and polars read zones themselves
+                stamps = column.dt.tz_convert(None).to_numpy()
+                columns[str(name)] = pl.Series(stamps).dt.replace_time_zone("UTC")
+        except (TypeError, ValueError, pl.exceptions.PolarsError) as error:
+            raise DataError(f"cannot read the pandas column '{name}': {error}") from None
+    return pl.DataFrame(columns)
 
 
 def cubes_of(frame: Any, time: str, asset: str, target: str | None) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastpanel._extras import require
-from fastpanel.data import _frames, _store
+from fastpanel.data import _frames, _skfolio, _store
 from fastpanel.data._times import as_times, lower_bound, upper_bound
 from fastpanel.errors import ParameterError, ShapeError, UnknownNameError
 from fastpanel.typing import AnyArray, ArrayLike, BoolArray, FloatArray, TimeArray
@@ -239,6 +239,42 @@ class Panel:
         targets, a last column ``target``.
         """
         return _frames.long_frame(self, time, asset)
+
+    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:
+        """Hand the long frame over: ``pyarrow.table(panel)``, ``polars.DataFrame(panel)``."""
+        return self.to_frame().__arrow_c_stream__(requested_schema)
+
+    def to_pandas(self) -> Any:
+        """Pandas frame with the index (timestamp, asset), one column per feature."""
+        require("pandas", "Panel.to_pandas")
+        return self.to_frame().to_pandas().set_index(["timestamp", "asset"])
+
+    def to_skfolio(self) -> Any:
+        """``skfolio.containers.AssetPanel`` with one 2-D field per feature.
+
+        Masked values are NaN; a pair whose features are all missing is not
+        active, and its target, in the field ``target``, NaN, as skfolio wants
+        it. The arrays are copies.
+        """
+        return _skfolio.to_skfolio(self)
+
+    @classmethod
+    def from_skfolio(cls, source: Any, *, target: str | None = None) -> Panel:
+        """Build from a ``skfolio.containers.AssetPanel``.
+
+        A 2-D field becomes one feature, a 3-D one ``<field>__<label>`` per
+        label; pairs that are not active are masked. ``target`` names the field
+        that becomes ``targets``.
+
+        Raises
+        ------
+        DataError
+            A categorical field, observations that are no times, or another
+            kind of object.
+        UnknownNameError
+            No field is named ``target``.
+        """
+        return cls(**_skfolio.parts_of(source, target))
 
     def _visible(self) -> FloatArray:
         values: FloatArray = np.where(self.mask, np.nan, self.values)

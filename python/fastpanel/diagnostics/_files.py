@@ -27,8 +27,9 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def save_figure(path: Path, figure: Figure) -> Path:
+def save_figure(path: str | Path, figure: Figure) -> Path:
     """Write a figure as PNG, atomically; the same figure gives the same bytes."""
+    path = Path(path)
     write_bytes(path, png(figure))
     return path
 

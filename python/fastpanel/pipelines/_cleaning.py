@@ -37,6 +37,7 @@ def clean_data(
     return_basis: Literal["within_week", "close_to_close"] = "within_week",
     keep_partial: bool = False,
     time_zone: str = "UTC",
+    calendar: str | None = None,
     environment: Environment | None = None,
     progress: bool | Reporter = True,
 ) -> Cleaned:
@@ -46,7 +47,7 @@ def clean_data(
     ----------
     start, end : str, ``"YYYY-MM"``
         First and last month; by default the last one is the newest on disk.
-    return_type, assets, return_basis, keep_partial, time_zone
+    return_type, assets, return_basis, keep_partial, time_zone, calendar
         As in :func:`fastpanel.clean_bars`; by default every asset that has a
         folder.
     environment : Environment, optional
@@ -96,6 +97,7 @@ def clean_data(
         return_basis=return_basis,
         keep_partial=keep_partial,
         time_zone=time_zone,
+        calendar=calendar,
     )
     report = quality(bars, clean)
     return Cleaned(write_clean(clean, lake, _quality_files(report, say)), clean, report)

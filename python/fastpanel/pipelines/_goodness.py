@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpanel.data import CleanBars
+from fastpanel.data import CleanBars, sessions
 from fastpanel.features import FeatureColumn
-from fastpanel.typing import FloatArray
+from fastpanel.typing import FloatArray, IntArray
 
 DAYS_PER_WEEK = 5
 # its daily and weekly columns both count what is there
@@ -43,18 +43,31 @@ def goodness(clean: CleanBars, columns: tuple[FeatureColumn, ...]) -> Ratios:
 
 
 def valid_days(clean: CleanBars, weeks: int) -> FloatArray:
-    """Share ``[T, A]`` of the last ``5 * weeks`` Mon-Fri days with a daily bar."""
+    """Share ``[T, A]`` of the last ``5 * weeks`` Mon-Fri days, or sessions, with a daily bar."""
     daily = clean.daily_arrays
     days = clean.day_numbers(daily.times)
     count = np.zeros((len(days) + 1, len(clean.assets)))
     np.cumsum(np.isfinite(daily.close), axis=0, out=count[1:])
-    labels = clean.day_numbers(clean.times).astype("datetime64[D]")
-    last = np.busday_offset(labels, 0, roll="backward")
-    first = np.busday_offset(last, 1 - DAYS_PER_WEEK * weeks)
-    begin = np.searchsorted(days, first.astype(np.int64))
-    end = np.searchsorted(days, last.astype(np.int64), "right")
+    last = clean.day_numbers(clean.times)
+    first = _days_before(clean, last, DAYS_PER_WEEK * weeks - 1)
+    begin = np.searchsorted(days, first)
+    end = np.searchsorted(days, last, "right")
     share: FloatArray = (count[end] - count[begin]) / (DAYS_PER_WEEK * weeks)
     return share
+
+
+def _days_before(clean: CleanBars, last: IntArray, count: int) -> IntArray:
+    """Day numbers ``count`` Mon-Fri days, or sessions, before those of ``last``."""
+    if clean.sessions is None:
+        rolled = np.busday_offset(last.astype("datetime64[D]"), 0, roll="backward")
+        return np.busday_offset(rolled, -count).astype(np.int64)
+    known = sessions(
+        clean.sessions.calendar,
+        clean.times[0] - np.timedelta64(2 * count + 14, "D"),
+        clean.times[-1],
+    ).dates
+    before: IntArray = known[np.searchsorted(known, last) - count]
+    return before
 
 
 def missing_weeks(clean: CleanBars, weeks: int) -> FloatArray:

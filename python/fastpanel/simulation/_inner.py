@@ -50,7 +50,7 @@ class InnerObjective:
         self._config, self._plan = work.config, work.plan
         self._engine = engine or make_engine(work.config.tuning)
         self._say = reporter or SilentReporter()
-        self._limit = _batch_limit(work.config, work.plan, n_assets)
+        self._limit = batch_limit(work.config, work.plan, n_assets)
         self.key = inner_key(digest, work.plan, work.config, work.prebuilt, work.hooks)
         self.ledger = Ledger(folder)
 
@@ -173,7 +173,7 @@ def make_inner_objective(
     return InnerObjective(work, folder, digest=dataset.digest, n_assets=dataset.X.shape[1])
 
 
-def _batch_limit(config: SimulationConfig, plan: OuterPlan, n_assets: int) -> int:
+def batch_limit(config: SimulationConfig, plan: OuterPlan, n_assets: int) -> int:
     """Units per batch: as configured, but no more payloads than fit in memory."""
     weeks = max(len(split.test) for split in plan.inner)
     payload = 4 * config.predictive.num_samples * weeks * n_assets

@@ -35,6 +35,38 @@ def select_for_fold(
 
     ``shape`` is (assets, features) of the panel, for the complexity measure.
     """
+    selection = compute_selection(records, candidates, plan, folder, config, shape)
+    out = folder / "postprocessing"
+    write_json(out / "metrics.json", selection.metrics())
+    write_json(out / "selection.json", selection.to_dict())
+    write_json(
+        out / "metadata.json",
+        {
+            "group": plan.group,
+            "candidates": len(candidates),
+            "splits": len(plan.inner),
+            "alpha_tail": config.model_selection.alpha_tail,
+            "estimator": config.scoring.spec.estimator,
+            "failures": {
+                record.candidate: record.error
+                for units in records.values()
+                for record in units
+                if record.error is not None
+            },
+        },
+    )
+    return selection
+
+
+def compute_selection(
+    records: Records,
+    candidates: Mapping[str, Mapping[str, Any]],
+    plan: OuterPlan,
+    folder: Path,
+    config: SimulationConfig,
+    shape: tuple[int, int],
+) -> Selection:
+    """The choice of one fold from the payloads in ``folder``; writes nothing."""
     ids = list(candidates)
     band = config.model_selection.es_band
     sizes = candidate_sizes(candidates, config, shape)
@@ -49,27 +81,7 @@ def select_for_fold(
     es, groups = _energy_scores(records, ids, plan, folder)
     survivors = select(es, groups, **common).survivors
     crps, ql = _secondary(records, ids, survivors, plan, folder, config, shape[0])
-    selection = select(es, groups, crps=crps, ql=ql, **common)
-    out = folder / "postprocessing"
-    write_json(out / "metrics.json", selection.metrics())
-    write_json(out / "selection.json", selection.to_dict())
-    write_json(
-        out / "metadata.json",
-        {
-            "group": plan.group,
-            "candidates": len(ids),
-            "splits": len(plan.inner),
-            "alpha_tail": config.model_selection.alpha_tail,
-            "estimator": config.scoring.spec.estimator,
-            "failures": {
-                record.candidate: record.error
-                for units in records.values()
-                for record in units
-                if record.error is not None
-            },
-        },
-    )
-    return selection
+    return select(es, groups, crps=crps, ql=ql, **common)
 
 
 def select_globally(selections: Sequence[Selection], config: SimulationConfig) -> Selection:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _THURSDAY = 3  # weekday of day number 0
 _HALF_YEAR = 26
 _MAD_TO_STD = 1.4826
-_YEAR_OF_DAYS = 60  # a year with fewer says too little about its price steps
+_YEAR_OF_DAYS = 60  # a year with fewer says too little about its price steps,
+_YEAR_OF_WEEKS = 8  # and with fewer of these about its hours
 _DUST = 1e-9  # steps below this share of the price are rounding
 
 
@@ -41,7 +42,8 @@ class Facts:
         self._week = self._week_of(clean.day_numbers(clean.times))
         self.iso_weeks = _iso(self._week)
         known = pl.Series(self._week * 7 - _THURSDAY).cast(pl.Date)
-        table = with_calendar(bars.filter(pl.col("asset").is_in(clean.assets)), clean.time_zone)
+        own = bars.filter(pl.col("asset").is_in(clean.assets))
+        table, _ = with_calendar(own, clean.time_zone, clean.calendar)
         self._bars = table.filter(pl.col("monday").is_in(known.implode()))
 
     @staticmethod
@@ -223,9 +225,10 @@ class Facts:
         years = _year_of_monday(self._week)
         found = []
         for column in self.bars_per_day.T:
-            medians = {int(y): _median(column[years == y]) for y in np.unique(years)}
+            by_year = {int(y): _finite(column[years == y]) for y in np.unique(years)}
+            medians = {y: _median(b) for y, b in by_year.items() if len(b) >= _YEAR_OF_WEEKS}
             runs: list[list[tuple[int, float]]] = []
-            for item in ((y, m) for y, m in medians.items() if np.isfinite(m)):
+            for item in medians.items():
                 if runs and abs(np.log(item[1] / runs[-1][0][1])) < np.log(ratio) / 2:
                     runs[-1].append(item)
                 else:

@@ -13,6 +13,11 @@ from fastpanel.data._bars import read_bars
 from fastpanel.data._simulated import simulated_market
 from fastpanel.data.history._ib import ib_provider
 from fastpanel.data.history._request import BAR_SIZES, HistoryRequest
+from fastpanel.data.history._vendors import (
+    alpaca_provider,
+    alpha_vantage_provider,
+    yahoo_provider,
+)
 from fastpanel.errors import ConfigError, DataError, ParameterError
 from fastpanel.registry import Registry
 
@@ -40,7 +45,7 @@ def providers() -> Registry[ProviderFactory]:
     Examples
     --------
     >>> sorted(providers())
-    ['csv', 'ib', 'parquet', 'simulated']
+    ['alpaca', 'alpha_vantage', 'csv', 'ib', 'parquet', 'simulated', 'yahoo']
     """
     return _providers
 
@@ -133,3 +138,6 @@ _providers.add("csv", partial(_folder, "csv"))
 _providers.add("parquet", partial(_folder, "parquet"))
 _providers.add("simulated", _simulated)
 _providers.add("ib", ib_provider)
+_providers.add("alpaca", alpaca_provider)
+_providers.add("alpha_vantage", alpha_vantage_provider)
+_providers.add("yahoo", yahoo_provider)

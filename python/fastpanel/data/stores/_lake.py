@@ -76,7 +76,7 @@ def write_clean(
     """
     folder = Path(root) / week_of(clean.times[-1])
     returns = clean.returns
-    shared = {"time_zone": clean.time_zone}
+    shared = {"time_zone": clean.time_zone, "calendar": clean.calendar}
     kinds = {"return_type": returns.kind, "return_basis": returns.basis}
     with staged(folder) as stage:
         write_wide(stage / RETURNS, returns.times, returns.assets, returns.values)
@@ -115,6 +115,7 @@ def read_clean(folder: str | Path) -> CleanBars:
     has_days = (folder / DAILY).is_file()
     record = {
         "time_zone": meta.get("time_zone", "UTC"),
+        "calendar": meta.get("calendar"),
         "weekly": meta,
         "daily": read_json(folder / DAILY_META) if has_days else {},
         "returns": {key: meta[key] for key in ("return_type", "return_basis")},

@@ -1,4 +1,4 @@
-"""The leak audit: nothing may change when the future does."""
+"""The audit of features: nothing may change when the future does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 _PRICES = ["open", "high", "low", "close"]
-_DEFAULT_CUTS = 5
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class AuditReport:
-    """Verdict of :func:`audit`.
+    """Verdict on features.
 
     Attributes
     ----------
@@ -103,53 +102,15 @@ class AuditReport:
         return "\n".join([f"{head}{len(self.findings)} findings", *map(str, self.findings)])
 
 
-def audit(
+def audit_features(
     subject: Any,
-    *,
-    groups: str | Sequence[str] = "all",
-    features: str | Sequence[str] | None = None,
-    cuts: int | Sequence[int] = _DEFAULT_CUTS,
-    allow_ragged: bool = False,
-    seed: int = 0,
+    groups: str | Sequence[str],
+    features: str | Sequence[str] | None,
+    cuts: int | Sequence[int],
+    allow_ragged: bool,
+    seed: int,
 ) -> AuditReport:
-    """Recompute features without the future and compare bit for bit.
-
-    For every cut, all bars after that week are once removed and once replaced
-    by absurd prices; the rows up to the cut have to stay as they were, down to
-    the last bit and the last missing value.
-
-    Parameters
-    ----------
-    subject : CleanBars, or whatever ``fp.read_bars`` takes
-        Cleaned bars are cut after the cleaning; bars are cut before it, so
-        that the cleaning is under audit too.
-    groups, features
-        As in ``fp.features.compute``; features of your own are included.
-    cuts : int or sequence of int
-        How many weekly rows to cut after, drawn evenly with ``seed``, or
-        the rows themselves.
-    allow_ragged : bool
-        As in ``fp.features.compute``.
-    seed : int
-        Which rows are drawn.
-
-    Returns
-    -------
-    AuditReport
-        ``.ok``, ``.findings``, ``.raise_if_leaking()``, ``.to_dict()``.
-
-    Raises
-    ------
-    ParameterError
-        If there is no row to cut after.
-
-    Examples
-    --------
-    >>> import fastpanel as fp
-    >>> clean = fp.clean_bars(fp.data.simulated_market(years=1, bar="1d", late_listers=0))
-    >>> print(fp.audit(clean, groups=["momentum", "breakout"], cuts=2))
-    cleaned bars: 9 features at 2 cuts: nothing depends on later bars
-    """
+    """Recompute features without the future and compare bit for bit; see ``fp.audit``."""
     cut_out: Callable[[np.datetime64, bool], CleanBars]
     if isinstance(subject, CleanBars):
         name, clean = "cleaned bars", subject
@@ -248,7 +209,22 @@ class _CutBars:
         self.whole = clean_bars(self.bars)
 
     def __call__(self, label: np.datetime64, perturb: bool) -> CleanBars:
-        return clean_bars((_absurd if perturb else _without)(self.bars, label))
+        part = clean_bars((_absurd if perturb else _without)(self.bars, label))
+        return _with_assets(part, self.whole.assets)
+
+
+def _with_assets(part: CleanBars, assets: tuple[str, ...]) -> CleanBars:
+    """Cleaned bars with a place for every asset, also for those that list after the cut.
+
+    Sums over all assets are then taken in the same order, to the last bit.
+    """
+    if part.assets == assets:
+        return part
+    known = part.returns
+    values = np.full((len(known.times), len(assets)), np.nan)
+    values[:, [assets.index(name) for name in known.assets]] = known.values
+    returns = WeeklyReturns(values, known.times, assets, known.kind, known.basis)
+    return CleanBars(part.weekly, part.daily, returns, part.meta)
 
 
 def _later(label: np.datetime64) -> pl.Expr:
