@@ -343,6 +343,50 @@ def test_all_folds_at_once_equal_separate_fits_to_the_bit(reference, kind, seed)
         np.testing.assert_array_equal(state.train_intervals, alone.train_intervals)
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10**6),
+    times=st.integers(3, 150),
+    shares=st.lists(st.sampled_from([0.1, 0.4, 0.8, 0.97, 1.0]), min_size=1, max_size=7),
+    runs=st.booleans(),
+    missing=st.sampled_from([0.0, 0.1, 0.7]),
+    kinds=st.sampled_from([2, 5, 1 << 40]),
+    corr=st.sampled_from([0.9, 1.0]),
+)
+def test_any_sets_at_once_equal_separate_fits_to_the_bit(
+    *, seed, times, shares, runs, missing, kinds, corr
+):
+    # Ties (few kinds of values), signed zeros, missing values by NaN and by mask, whole columns
+    # missing, sets that are runs of rows or scattered ones, equal sets, sets without overlap.
+    rng = np.random.default_rng(seed)
+    x = rng.integers(-kinds, kinds, size=(times, 3, 4)) * 0.37
+    x[rng.random(x.shape) < 0.05] = -0.0
+    x[rng.random(x.shape) < missing] = np.nan
+    x[:, 1, 2] = np.nan
+    mask = rng.random(x.shape) < missing / 2
+    folds = []
+    for share in shares:
+        if runs:
+            start = int(rng.integers(0, times))
+            folds.append(np.arange(start, min(times, start + 1 + int(share * times))))
+        else:
+            folds.append(np.flatnonzero(rng.random(times) < share))
+    folds = [fold if len(fold) else np.array([0]) for fold in folds]
+    section = {"min_usable_ratio": 0, "min_variance": 0, "max_abs_corr": corr}
+    pre = PanelPreprocessor(**section, max_abs_fail=1e300, winsor_low_q=0.05, winsor_high_q=0.9)
+    names = list("abcd")
+    try:
+        alone = [pre.fit(x, names, mask=mask, rows=fold) for fold in folds]
+    except DataError:  # a set without any observation
+        with pytest.raises(DataError):
+            pre.fit_splits(x, names, folds, mask=mask)
+        return
+    for state, one in zip(pre.fit_splits(x, names, folds, mask=mask), alone, strict=True):
+        assert same_bits(state, one)
+        assert dict(state.dropped) == dict(one.dropped)
+        assert state.transform(x, mask).tobytes() == one.transform(x, mask).tobytes()
+
+
 def test_splits_may_keep_different_features():
     x = np.random.default_rng(0).normal(size=(100, 2, 2))
     x[:40, :, 1] = 3.0

@@ -123,11 +123,14 @@ def test_single_precision_stays(library: Any) -> None:
     np.testing.assert_allclose(np.asarray(got), scoring.energy_score(TRUTH, SAMPLES, 0), rtol=1e-5)
 
 
-def test_points_are_chunked(library: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("at_once", [2 * 17**2, 5 * 17])  # 2 of 6 points, 5 of 17 members
+def test_points_and_members_are_chunked(
+    at_once: int, library: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     convert, _ = library
     want = scoring.energy_score(TRUTH, SAMPLES, 0)
     for module in (_torch, _jax):
-        monkeypatch.setattr(module, "_VALUES_AT_ONCE", 2 * 17**2)  # 2 of 6 points at once
+        monkeypatch.setattr(module, "_VALUES_AT_ONCE", at_once)
     got = scoring.energy_score(convert(TRUTH), convert(SAMPLES), 0)
     np.testing.assert_allclose(np.asarray(got), want, rtol=1e-12)
     loss = scoring.energy_loss(convert(TRUTH), convert(np.moveaxis(SAMPLES, 0, 1)))

@@ -7,7 +7,14 @@ from fastpanel.models import _regime as _regime
 from fastpanel.models import _volatility as _volatility
 from fastpanel.models._api import fit, fit_many, predict, predict_many
 from fastpanel.models._chain import Carry
-from fastpanel.models._config import FitConfig, ModelConfig, SVIConfig, TrainingConfig
+from fastpanel.models._config import (
+    FitConfig,
+    KLAnnealing,
+    ModelConfig,
+    RequireConfig,
+    SVIConfig,
+    TrainingConfig,
+)
 from fastpanel.models._contract import (
     FitJob,
     ModelBatch,
@@ -33,6 +40,7 @@ from fastpanel.models._registries import (
     resolve_backend,
     run_prebuild,
 )
+from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 
@@ -40,7 +48,9 @@ __all__ = [
     "Carry",
     "FitConfig",
     "FitJob",
+    "FitReport",
     "FitState",
+    "KLAnnealing",
     "ModelBatch",
     "ModelConfig",
     "PrebuildContext",
@@ -48,6 +58,7 @@ __all__ = [
     "PredictJob",
     "PyroGuide",
     "PyroModel",
+    "RequireConfig",
     "SVIConfig",
     "TrainingConfig",
     "Window",

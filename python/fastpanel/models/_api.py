@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from fastpanel.errors import ModelError, ParameterError
+from fastpanel.errors import ConfigError, ModelError, ParameterError
 from fastpanel.models._chain import carried_rows
 from fastpanel.models._config import FitConfig, parse_config
 from fastpanel.models._contract import FitJob, PredictJob
 from fastpanel.models._prepare import Prepared, prediction_features, prepare
-from fastpanel.models._registries import carries_state, resolve_backend
+from fastpanel.models._registries import carries_state, guide_trait, resolve_backend
+from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
 from fastpanel.typing import FloatArray
 
@@ -97,10 +98,12 @@ def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
         parsed = parse_config(job.config)
         section = parsed.model
         backend = resolve_backend(section.backend, section.model_name, section.guide_name)
+        _check_choices(parsed, backend)
         prepared = _prepared(job, parsed, shared)
         if job.init_state is not None:
             names = (section.model_name, section.guide_name)
             job.init_state.require(*names, *prepared.X.shape[1:])
+            _check_portable(job.init_state, backend)
         if job.init_state is not None and parsed.training.svi.num_steps == 0:
             states[position] = job.init_state
             continue
@@ -176,6 +179,7 @@ def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
             raise ParameterError(f"num_samples is {job.num_samples}; give at least 1")
         X, unusable = prediction_features(job.X, state.n_assets, state.n_features)
         backend = resolve_backend(section.backend, section.model_name, section.guide_name)
+        _check_portable(state, backend)
         # draws of different refits are independent, those of candidates on one fit are common
         key = (parsed.seed, state.n_obs, *state.rows)
         carry = None
@@ -193,6 +197,34 @@ def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
         for (position, entry, unusable), (samples, mean) in zip(entries, drawn, strict=True):
             forecasts[position] = _in_units(entry[1], samples, mean, unusable)
     return forecasts
+
+
+def _check_choices(parsed: FitConfig, backend: str) -> None:
+    """Refuse what the back end or the guide does not have, before any training."""
+    section, require = parsed.model, parsed.training.require
+    if parsed.training.svi.validate_sites and backend == "numpyro":
+        raise ConfigError(
+            "training.svi.validate_sites works in the Pyro back end only: a compiled program "
+            "cannot raise; set model.backend to 'pyro' for a first run"
+        )
+    sampler = guide_trait(backend, section.guide_name, "sampler", default=False)
+    of_sampler = (require.max_rhat, require.min_ess, require.max_divergences)
+    if not sampler and any(limit is not None for limit in of_sampler):
+        raise ConfigError(
+            "training.require: R-hat, effective sample size and divergences exist for guide "
+            f"'nuts' only, but model.guide_name is '{section.guide_name}'"
+        )
+    if sampler and require.max_loss_change is not None:
+        raise ConfigError("training.require.max_loss_change: guide 'nuts' has no loss")
+
+
+def _check_portable(state: FitState, backend: str) -> None:
+    portable = guide_trait(backend, state.guide_name, "portable", default=True)
+    if state.backend != backend and not portable:
+        raise ModelError(
+            f"a state of guide '{state.guide_name}' stays in the back end that fitted it "
+            f"('{state.backend}'), but model.backend is '{backend}'"
+        )
 
 
 def _prepared(job: FitJob, parsed: FitConfig, shared: dict[Any, Prepared]) -> Prepared:
@@ -231,6 +263,8 @@ def _state(
     if svi.log_every is not None:
         for step in range(svi.log_every, svi.num_steps + 1, svi.log_every):
             _LOG.info("%s: step %d, loss %.6g", what, step, trained.losses[step - 1])
+    report = trained.report or FitReport.of_losses(trained.losses)
+    report.check(parsed.training.require, what)
     state = FitState(
         backend=backend,
         model_name=section.model_name,
@@ -244,6 +278,7 @@ def _state(
         n_features=prepared.X.shape[2],
         rows=prepared.rows,
         seed=parsed.seed,
+        report=report,
     )
     if not carries_state(backend, section.model_name):
         return state

@@ -2,15 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from fastpanel.config import StrictModel, parse
+from fastpanel.errors import ConfigError
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Decay = Annotated[float, Field(ge=0, lt=1)]
+
+
+class KLAnnealing(StrictModel):
+    """``training.svi.kl_annealing``: weight of the KL terms, linear over the first steps."""
+
+    start: float = Field(default=0.0, ge=0, le=1)
+    """Weight at step 0."""
+    end: float = Field(default=1.0, ge=0, le=1)
+    """Weight from ``steps`` on."""
+    steps: int = Field(ge=1)
+    """Steps until the end weight is reached."""
+
+    def weight(self, step: int) -> float:
+        """Weight at a step, counted from 0."""
+        return self.start + (self.end - self.start) * min(step / self.steps, 1.0)
+
+
+class RequireConfig(StrictModel):
+    """``training.require``: what a fit must reach; a candidate that misses it fails.
+
+    R-hat, effective sample size and divergences exist for guide ``nuts`` only, the
+    change of the loss (between the last two tenths of the steps) for the others.
+    """
+
+    max_rhat: float | None = Field(default=None, gt=1)
+    """Largest split R-hat over all latent values."""
+    min_ess: Positive | None = None
+    """Smallest effective sample size over all latent values."""
+    max_divergences: int | None = Field(default=None, ge=0)
+    """Most divergent transitions after warm-up."""
+    max_loss_change: Positive | None = None
+    """Largest change of the loss per observed entry."""
 
 
 class SVIConfig(StrictModel):
@@ -46,8 +79,20 @@ class SVIConfig(StrictModel):
     """Gradients of ClippedAdam are clipped at this value."""
     lr_decay: float = Field(default=1.0, gt=0, le=1)
     """Factor that the step size has reached at the last step (ClippedAdam)."""
-    loss: Literal["auto", "Trace_ELBO", "TraceMeanField_ELBO"] = "auto"
+    lr_schedule: Literal["exponential", "cosine", "linear"] = "exponential"
+    """Way of the step size from 1 to lr_decay times its start (ClippedAdam)."""
+    learning_rates: dict[str, Positive] = Field(default_factory=dict)
+    """Step sizes of single parameters, by name; the others take learning_rate."""
+    loss: Literal[
+        "auto", "Trace_ELBO", "TraceGraph_ELBO", "TraceMeanField_ELBO", "TraceEnum_ELBO"
+    ] = "auto"
     """ELBO estimator; auto: the analytic KL where the guide is mean-field."""
+    vectorize_particles: bool | None = None
+    """Draw all particles at once; null: in NumPyro yes, in Pyro no."""
+    kl_annealing: KLAnnealing | None = None
+    """Let the weight of prior and posterior terms grow during the first steps."""
+    validate_sites: bool = False
+    """Check supports and parameters of every distribution in every step (Pyro)."""
 
     @model_validator(mode="after")
     def _windows_longer_than_burn_in(self) -> SVIConfig:
@@ -63,6 +108,8 @@ class TrainingConfig(StrictModel):
     """``training``."""
 
     svi: SVIConfig = SVIConfig()
+    require: RequireConfig = RequireConfig()
+    """Limits on the fit's report."""
     standardize_targets: bool = True
     """Scale targets by their training mean and standard deviation per asset."""
 
@@ -106,3 +153,11 @@ def parse_config(config: Mapping[str, Any]) -> FitConfig:
     """Read the sections of a fit; other top-level sections belong to others."""
     own = {key: config[key] for key in FitConfig.model_fields if key in config}
     return parse(FitConfig, own, source="model config")
+
+
+def known_names(learning_rates: Mapping[str, float], names: Iterable[str]) -> None:
+    """Refuse a step size for a parameter that the fit does not have."""
+    if unknown := sorted(set(learning_rates) - set(names)):
+        raise ConfigError(
+            f"training.svi.learning_rates: no parameter {unknown}; there are {sorted(names)}"
+        )

@@ -23,8 +23,17 @@ from fastpanel.models._registries import register_complexity
 from fastpanel.typing import FloatArray
 
 MIN_GUIDE_SCALE = 1e-4
-_MAX_INIT_SCALE = 0.05
-_COUNTS = {"num_factors": (0, 32), "num_regimes": (2, 8), "num_levels": (3, 31)}
+MAX_INIT_SCALE = 0.05
+_COUNTS = {
+    "num_factors": (0, 32),
+    "num_regimes": (2, 8),
+    "num_levels": (3, 31),
+    "rank": (1, 1000),
+    "num_warmup": (10, 100_000),
+    "num_samples": (10, 100_000),
+    "num_chains": (1, 64),
+    "max_tree_depth": (1, 15),
+}
 _REFERENCE_WEEKS = 520
 
 _DEFAULTS: dict[str, Any] = {
@@ -73,7 +82,7 @@ def normalise(
     if student:
         defaults["likelihood"] |= _STUDENT_LIKELIHOOD
     defaults |= extra or {}
-    return _merge(defaults, params, "model.params")
+    return merge(defaults, params, "model.params")
 
 
 def latents(params: Mapping[str, Any], n_assets: int, n_features: int) -> tuple[Latent, ...]:
@@ -125,12 +134,7 @@ def guide_settings(params: Mapping[str, Any], model: Any, name: str) -> float:
             f"latents(n_assets, n_features), but {type(model).__name__} has none; "
             "use guide 'mean_field' or write one"
         )
-    return auto_settings(params)
-
-
-def auto_settings(params: Mapping[str, Any]) -> float:
-    """Check ``model.guide_params`` of the shipped guides; returns ``init_scale``."""
-    merged = _merge({"init_scale": _MAX_INIT_SCALE}, params, "model.guide_params")
+    merged = merge({"init_scale": MAX_INIT_SCALE}, params, "model.guide_params")
     value: float = merged["init_scale"]
     return value
 
@@ -177,7 +181,8 @@ def informed(scale: float, entries: int = _REFERENCE_WEEKS) -> float:
     return entries * scale**2 / (entries * scale**2 + 1.0)
 
 
-def _merge(defaults: dict[str, Any], given: Mapping[str, Any], path: str) -> dict[str, Any]:
+def merge(defaults: dict[str, Any], given: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Defaults overlaid by checked values; ``path`` names them in errors."""
     merged = dict(defaults)
     for key, value in given.items():
         where = f"{path}.{key}"
@@ -188,7 +193,7 @@ def _merge(defaults: dict[str, Any], given: Mapping[str, Any], path: str) -> dic
         if isinstance(defaults[key], dict):
             if not isinstance(value, Mapping):
                 raise ParameterError(f"{where} is {value!r}; give a mapping")
-            merged[key] = _merge(defaults[key], value, where)
+            merged[key] = merge(defaults[key], value, where)
         else:
             merged[key] = _checked(key, value, where)
     return merged

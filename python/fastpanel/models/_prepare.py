@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,6 +17,7 @@ from fastpanel.models._config import FitConfig, SVIConfig
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 from fastpanel.typing import BoolArray, FloatArray
 
+_LARGE = 1e3  # typical size above which priors of order 1 cannot fit
 _MAD_TO_SIGMA = 1.4826022185056018  # 1 / Phi^-1(3/4)
 
 
@@ -67,6 +69,7 @@ def prepare(X: Any, y: Any, config: Mapping[str, Any], parsed: FitConfig) -> Pre
     features, targets = _arrays(X, y)
     missing = np.isnan(targets)
     features = _finite_features(features, missing)
+    _warn_scale(features, missing)
     if parsed.training.standardize_targets:
         center, scale = target_scale(targets)
     else:
@@ -147,6 +150,19 @@ def _finite_features(features: FloatArray, missing: BoolArray) -> FloatArray:
             f"{column}, where the target is observed; impute it or set the target to NaN"
         )
     return np.where(bad, 0.0, features)
+
+
+def _warn_scale(features: FloatArray, missing: BoolArray) -> None:
+    if features.shape[2] == 0 or missing.all():
+        return
+    typical = np.median(np.abs(features[~missing]), axis=0)
+    worst = int(np.argmax(typical))
+    if typical[worst] > _LARGE:
+        warnings.warn(
+            f"feature {worst} has a typical size of {typical[worst]:.3g}; priors and step sizes "
+            "are meant for features of order 1, so scale it first",
+            stacklevel=2,
+        )
 
 
 def _groups(n_rows: int, missing: BoolArray, svi: SVIConfig, index: Any) -> list[list[Window]]:

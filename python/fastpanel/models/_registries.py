@@ -31,7 +31,15 @@ _BUILTIN_MODELS = (
     "factor_student_t",
     "test_model",
 )
-_BUILTIN_GUIDES = ("factor_guide_v1", "mean_field", "test_guide")
+_BUILTIN_GUIDES = (
+    "auto_delta",
+    "auto_low_rank",
+    "auto_multivariate",
+    "factor_guide_v1",
+    "mean_field",
+    "test_guide",
+)
+_NUMPYRO_GUIDES = ("nuts",)
 _BUILTIN_PREBUILDS = ("factor_prior_init",)
 
 
@@ -148,7 +156,8 @@ def default_model_registry(backend: str = "pyro") -> Registry[Callable[..., Any]
 
 def default_guide_registry(backend: str = "pyro") -> Registry[Callable[..., Any]]:
     """Guides of one back end, the built-in ones included; errors as for models."""
-    _import_builtin(backend, _BUILTIN_GUIDES)
+    own = _NUMPYRO_GUIDES if backend == "numpyro" else ()
+    _import_builtin(backend, _BUILTIN_GUIDES + own)
     return guide_registry(backend)
 
 
@@ -213,6 +222,11 @@ def resolve_backend(backend: str, model_name: str, guide_name: str) -> str:
 def carries_state(backend: str, model_name: str) -> bool:
     """Whether a model declares a hidden chain whose state predictions start from."""
     return getattr(default_model_registry(backend)[model_name], "carries_state", False)
+
+
+def guide_trait(backend: str, guide_name: str, trait: str, *, default: bool) -> bool:
+    """What a guide declares of itself (``sampler``, ``portable``)."""
+    return getattr(default_guide_registry(backend)[guide_name], trait, default)
 
 
 def build_model(factory: Callable[..., Any], name: str, params: Mapping[str, Any]) -> Any:

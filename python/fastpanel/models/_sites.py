@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from fastpanel.errors import ModelError
+
+_SUPPORTS = {
+    "real": "all numbers",
+    "positive": "positive numbers",
+    "nonnegative": "positive numbers",
+    "unitinterval": "the unit interval",
+    "simplex": "a simplex",
+}
+
+
+_BOUNDED: dict[tuple[Any, ...], str] = {(0, None): "positive", (0, 1): "unitinterval"}
 
 
 @dataclass(frozen=True)
@@ -15,6 +27,8 @@ class Site:
     shape: tuple[int, ...]
     observed: bool
     auxiliary: bool = False
+    enumerated: bool = False
+    support: str = ""
 
 
 def check_observed(sites: Mapping[str, Site], model_name: str, expected: tuple[int, ...]) -> None:
@@ -39,7 +53,9 @@ def check_guide(
     model: Mapping[str, Site], guide: Mapping[str, Site], model_name: str, guide_name: str
 ) -> None:
     """Refuse a guide whose sites are not the model's latent sites, shape by shape."""
-    latent = {name: site for name, site in model.items() if not site.observed}
+    latent = {
+        name: site for name, site in model.items() if not site.observed and not site.enumerated
+    }
     for name, site in guide.items():
         if site.observed:
             raise ModelError(f"guide '{guide_name}' observes site '{name}'; a guide must not")
@@ -59,6 +75,31 @@ def check_guide(
                 f"site '{name}' has shape {site.shape} in model '{model_name}' but "
                 f"{guide[name].shape} in guide '{guide_name}'"
             )
+        supports = (site.support, guide[name].support)
+        if all(supports) and supports[0] != supports[1]:
+            raise ModelError(
+                f"site '{name}' lives on {supports[0]} in model '{model_name}' but on "
+                f"{supports[1]} in guide '{guide_name}'; take a guide distribution of the same "
+                "support"
+            )
+
+
+def support_name(fn: Any) -> str:
+    """Name of a distribution's support, "" where it cannot be compared."""
+    while type(fn).__name__ in {"Independent", "ExpandedDistribution", "MaskedDistribution"}:
+        fn = fn.base_dist
+    if type(fn).__name__ == "Delta":
+        return ""
+    support: Any = getattr(fn, "support", None)
+    while hasattr(support, "base_constraint"):
+        support = support.base_constraint
+    kind = type(support).__name__.strip("_").lower()
+    bounds = tuple(getattr(support, f"{side}_bound", None) for side in ("lower", "upper"))
+    if kind in {"greaterthan", "greaterthaneq", "interval"}:
+        # bounds may be arrays; what is not a plain number is not compared
+        plain = all(bound is None or isinstance(bound, int | float) for bound in bounds)
+        kind = _BOUNDED.get(bounds, "") if plain else ""
+    return _SUPPORTS.get(kind, "")
 
 
 def check_fixed_shapes(

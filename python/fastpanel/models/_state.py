@@ -13,6 +13,7 @@ import numpy as np
 
 from fastpanel import _extras, _files
 from fastpanel.errors import ArtifactError, ModelError
+from fastpanel.models._report import FitReport
 from fastpanel.typing import FloatArray
 
 _FORMAT = "fastpanel.models.FitState"
@@ -52,6 +53,8 @@ class FitState:
         contiguous stretch of training rows, and ``filtered [n, G]``, the law of
         the chain's state there given that stretch, averaged over the posterior.
         Else empty.
+    report
+        Diagnostics of the fit.
     """
 
     backend: str
@@ -67,6 +70,7 @@ class FitState:
     rows: tuple[int, int]
     seed: int
     carry: Mapping[str, FloatArray] = field(default_factory=dict)
+    report: FitReport | None = None
 
     def __post_init__(self) -> None:
         mappings = (*self.params.values(), *self.carry.values())
@@ -101,6 +105,7 @@ class FitState:
         meta: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}
         meta |= {f.name: getattr(self, f.name) for f in fields(self) if f.name in _SCALARS}
         meta["rows"] = list(self.rows)
+        meta["report"] = None if self.report is None else self.report.to_dict()
         meta["weights_sha256"] = hashlib.sha256(content).hexdigest()
         meta["sha256"] = _digest(meta)
         _files.write_bytes(weights, content)
@@ -138,7 +143,8 @@ class FitState:
                 if name.startswith(f"{kind}.")
             }
         rest |= {name: tensors[name] for name in _ARRAYS}
-        return cls(rows=tuple(meta["rows"]), **rest)
+        report = None if meta["report"] is None else FitReport.from_dict(meta["report"])
+        return cls(report=report, rows=tuple(meta["rows"]), **rest)
 
 
 _SCALARS = ("backend", "model_name", "guide_name", "n_obs", "n_assets", "n_features", "seed")

@@ -58,8 +58,12 @@ class Device(Protocol):
     def norm(self, gaps: Any) -> Any:
         """Euclidean along the last axis, with a zero gradient at zero."""
 
-    def distances(self, a: Any, b: Any) -> Any:
-        """Between the rows of ``a [..., M, D]`` and ``b [..., N, D]``, by differences."""
+    def spread(self, x: Any, w: Any) -> Any:
+        """Sum of ``w_i w_j |x_i - x_j|`` over all pairs of rows, by differences.
+
+        ``x [P, M, D]`` and ``w [P, M]`` give ``[P]``; a few rows at once, so that no matrix of
+        pairs larger than a chunk exists.
+        """
 
     def map_points(self, function: Callable[..., Any], arrays: tuple[Any, ...], size: int) -> Any:
         """``function`` over the first axis of ``arrays``, a few points at once.

@@ -29,7 +29,7 @@ def energy_score(
 
     def score(y: Any, x: Any, w: Any) -> Any:
         errors = (w * xp.norm(x - y[:, None, :])).sum(-1)
-        pairs = (w[:, :, None] * w[:, None, :] * xp.distances(x, x)).sum((-2, -1))
+        pairs = xp.spread(x, w)
         distinct = 1.0 - (w * w).sum(-1) if fair else 1.0
         return errors - 0.5 * pairs / distinct
 

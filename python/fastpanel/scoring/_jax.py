@@ -51,10 +51,13 @@ class _Jax:
         there = squared != 0
         return jnp.where(there, jnp.sqrt(jnp.where(there, squared, 1.0)), 0.0)
 
-    def distances(self, a: Any, b: Any) -> Any:
-        # One row of the matrix at a time: all pairs at once would need D times its memory.
-        rows = jax.lax.map(lambda row: self.norm(a - row[..., None, :]), jnp.moveaxis(b, -2, 0))
-        return jnp.moveaxis(rows, 0, -1)
+    def spread(self, x: Any, w: Any) -> Any:
+        # One row at a time; a backward pass computes its gaps again instead of keeping them.
+        @jax.checkpoint  # type: ignore[untyped-decorator]
+        def of_row(i: Any) -> Any:
+            return w[:, i] * jnp.sum(w * self.norm(x - x[:, i, None, :]), axis=-1)
+
+        return jax.lax.map(of_row, jnp.arange(x.shape[1])).sum(0)
 
     def map_points(self, function: Callable[..., Any], arrays: tuple[Any, ...], size: int) -> Any:
         if arrays[0].shape[0] == 0:

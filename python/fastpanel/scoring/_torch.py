@@ -51,10 +51,16 @@ class _Torch:
         # By differences: inner products are wrong by percents where the location is large.
         return torch.cdist(a, b, compute_mode="donot_use_mm_for_euclid_dist")
 
+    def spread(self, x: Any, w: Any) -> Any:
+        parts = [
+            (w[:, rows] * (self.distances(x[:, rows], x) @ w.unsqueeze(-1)).squeeze(-1)).sum(-1)
+            for rows in _blocks(x.shape[1], x.shape[0] * x.shape[1])
+        ]
+        return torch.stack(parts).sum(0)
+
     def map_points(self, function: Callable[..., Any], arrays: tuple[Any, ...], size: int) -> Any:
-        at_once = max(1, _VALUES_AT_ONCE // max(size, 1))
-        chunks = zip(*(array.split(at_once) for array in arrays), strict=True)
-        return torch.cat([function(*chunk) for chunk in chunks])
+        blocks = _blocks(len(arrays[0]), size) or [slice(0)]
+        return torch.cat([function(*(array[part] for array in arrays)) for part in blocks])
 
     def energy_loss(self, obs: Any, samples: Any) -> Any:
         """Mean energy score of ``obs [..., D]`` and ``samples [..., M, D]``, a scalar tensor."""
@@ -78,20 +84,21 @@ class _EnergyLoss(torch.autograd.Function):  # type: ignore[misc]
         of_samples = torch.empty_like(samples) if ctx.needs_input_grad[1] else None
         total = obs.new_zeros(())
         points, members = samples.shape[:2]
-        at_once = max(1, _VALUES_AT_ONCE // members**2)
-        for start in range(0, points, at_once):
-            part = slice(start, start + at_once)
+        for part in _blocks(points, members**2):
             errors = samples[part] - obs[part].unsqueeze(-2)
-            to_truth, pairs = DEVICE.norm(errors), DEVICE.distances(errors, errors)
-            total += (to_truth.mean(-1) - 0.5 * pairs.mean((-2, -1))).sum() / points
+            to_truth = DEVICE.norm(errors)
+            total += to_truth.mean(-1).sum() / points
             # A distance has the unit vector between its ends as gradient, 0 where they coincide.
             away = errors * _inverse(to_truth).unsqueeze(-1) / (points * members)
             if of_obs is not None:
                 of_obs[part] = -away.sum(-2)
-            if of_samples is not None:
-                inverse = _inverse(pairs)
-                apart = errors * inverse.sum(-1, keepdim=True) - inverse @ errors
-                of_samples[part] = away - apart / (points * members**2)
+            for rows in _blocks(members, errors.shape[0] * members):
+                pairs = DEVICE.distances(errors[:, rows], errors)
+                total -= 0.5 * pairs.sum() / (points * members**2)
+                if of_samples is not None:
+                    inverse = _inverse(pairs)
+                    apart = errors[:, rows] * inverse.sum(-1, keepdim=True) - inverse @ errors
+                    of_samples[part, rows] = away[:, rows] - apart / (points * members**2)
         ctx.gradients = of_obs, of_samples
         return total
 
@@ -99,6 +106,12 @@ class _EnergyLoss(torch.autograd.Function):  # type: ignore[misc]
     @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, upstream: Any) -> Any:
         return tuple(None if g is None else upstream * g for g in ctx.gradients)
+
+
+def _blocks(n: int, size: int) -> list[slice]:
+    """Cut ``n`` entries of ``size`` values each into runs of at most ``_VALUES_AT_ONCE`` values."""
+    at_once = max(1, _VALUES_AT_ONCE // max(size, 1))
+    return [slice(start, start + at_once) for start in range(0, n, at_once)]
 
 
 def _inverse(distances: Any) -> Any:

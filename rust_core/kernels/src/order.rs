@@ -243,25 +243,39 @@ fn sort_registers<S: Simd>(v: &mut [S::F; BLOCK]) {
     exchanges!(6 7, 8 9);
 }
 
-/// Row `i[l]` of lane `l`; a negative index reads row 0.
-#[inline(always)]
-fn pick<S: Simd>(sorted: &[f64], i: S::I) -> S::F {
-    let last = (sorted.len() / LANES) as i64 - 1;
-    assert!(last >= 0, "no rows to pick from");
-    let inside = S::min_i(S::max_i(i, S::splat_i(0)), S::splat_i(last));
-    // SAFETY: every index lies in `0..rows`.
-    unsafe { S::gather_rows(sorted.as_ptr(), inside) }
+/// Lanes in ascending order. Mark implementations `#[inline(always)]`.
+pub trait Sorted<S: Simd>: Copy {
+    /// Rows, padding included.
+    fn rows(self) -> usize;
+    /// Row `i[l]` of lane `l`; the nearest row where there is none.
+    fn pick(self, i: S::I) -> S::F;
+}
+
+impl<S: Simd> Sorted<S> for &[f64] {
+    #[inline(always)]
+    fn rows(self) -> usize {
+        self.len() / LANES
+    }
+
+    #[inline(always)]
+    fn pick(self, i: S::I) -> S::F {
+        let last = (self.len() / LANES) as i64 - 1;
+        assert!(last >= 0, "no rows to pick from");
+        let inside = S::min_i(S::max_i(i, S::splat_i(0)), S::splat_i(last));
+        // SAFETY: every index lies in `0..rows`.
+        unsafe { S::gather_rows(self.as_ptr(), inside) }
+    }
 }
 
 /// Quantile `q` in `[0, 1]` of the first `count[l]` rows of every sorted lane, by linear
 /// interpolation (NumPy's default, to the bit); NaN where the count is 0.
 #[inline(always)]
-pub fn quantile<S: Simd>(sorted: &[f64], count: S::F, q: f64) -> S::F {
+pub fn quantile_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, q: f64) -> S::F {
     let one = S::splat(1.0);
     let position = S::mul(S::splat(q), S::max(S::sub(count, one), S::splat(0.0)));
     let index = S::to_int(position);
     let above = S::min_i(S::add_i(index, S::splat_i(1)), S::to_int(S::sub(count, one)));
-    let (a, b) = (pick::<S>(sorted, index), pick::<S>(sorted, above));
+    let (a, b) = (sorted.pick(index), sorted.pick(above));
     let t = S::sub(position, S::to_float(index));
     let gap = S::sub(b, a);
     let from_below = S::add(a, S::mul(gap, t));
@@ -273,10 +287,10 @@ pub fn quantile<S: Simd>(sorted: &[f64], count: S::F, q: f64) -> S::F {
 
 /// Median of the first `count[l]` rows of every sorted lane; NaN where the count is 0.
 #[inline(always)]
-pub fn median<S: Simd>(sorted: &[f64], count: S::F) -> S::F {
+pub fn median_of<S: Simd>(sorted: impl Sorted<S>, count: S::F) -> S::F {
     let n = S::to_int(count);
-    let a = pick::<S>(sorted, S::half_i(S::max_i(S::sub_i(n, S::splat_i(1)), S::splat_i(0))));
-    let b = pick::<S>(sorted, S::half_i(n));
+    let a = sorted.pick(S::half_i(S::max_i(S::sub_i(n, S::splat_i(1)), S::splat_i(0))));
+    let b = sorted.pick(S::half_i(n));
     let middle = S::mul(S::add(a, b), S::splat(0.5));
     let value = S::select(S::eq(a, b), a, middle);
     S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
@@ -289,18 +303,18 @@ pub fn median<S: Simd>(sorted: &[f64], count: S::F) -> S::F {
 /// that holds k + 1 neighbours, `min_j max(centre - s[j], s[j + k] - centre)`; one side falls
 /// and the other rises with j, so bisection finds the crossing.
 #[inline(always)]
-pub fn mad<S: Simd>(sorted: &[f64], count: S::F, centre: S::F) -> S::F {
+pub fn mad_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, centre: S::F) -> S::F {
     let n = S::to_int(count);
     let one = S::splat_i(1);
     let k = S::half_i(S::max_i(S::sub_i(n, one), S::splat_i(0)));
     // Smallest j with s[j + k] - centre >= centre - s[j], or n - k if there is none.
     let (mut low, mut high) = (S::splat_i(0), S::sub_i(n, k));
-    let steps = usize::BITS - (sorted.len() / LANES).leading_zeros();
+    let steps = usize::BITS - sorted.rows().leading_zeros();
     for _ in 0..steps {
         let open = S::lt_i(low, high);
         let middle = S::half_i(S::add_i(low, high));
-        let right = S::sub(pick::<S>(sorted, S::add_i(middle, k)), centre);
-        let left = S::sub(centre, pick::<S>(sorted, middle));
+        let right = S::sub(sorted.pick(S::add_i(middle, k)), centre);
+        let left = S::sub(centre, sorted.pick(middle));
         let short = S::lt(right, left);
         low = S::select_i(S::and(open, short), S::add_i(middle, one), low);
         high = S::select_i(S::and(open, S::not(short)), middle, high);
@@ -318,16 +332,34 @@ pub fn mad<S: Simd>(sorted: &[f64], count: S::F, centre: S::F) -> S::F {
 
 /// `min` over `i` in `{j - 1, j}` of `max(centre - s[i], s[i + k] - centre)`, where it exists.
 #[inline(always)]
-fn half_width<S: Simd>(sorted: &[f64], n: S::I, k: S::I, j: S::I, centre: S::F) -> S::F {
+fn half_width<S: Simd>(sorted: impl Sorted<S>, n: S::I, k: S::I, j: S::I, centre: S::F) -> S::F {
     let mut best = S::splat(f64::INFINITY);
     for back in [0, 1] {
         let i = S::sub_i(j, S::splat_i(back));
-        let left = S::sub(centre, pick::<S>(sorted, i));
-        let right = S::sub(pick::<S>(sorted, S::add_i(i, k)), centre);
+        let left = S::sub(centre, sorted.pick(i));
+        let right = S::sub(sorted.pick(S::add_i(i, k)), centre);
         let inside = S::and(S::not(S::lt_i(i, S::splat_i(0))), S::lt_i(S::add_i(i, k), n));
         best = S::select(inside, S::min(S::max(left, right), best), best);
     }
     best
+}
+
+/// [`quantile_of`] plain lanes.
+#[inline(always)]
+pub fn quantile<S: Simd>(sorted: &[f64], count: S::F, q: f64) -> S::F {
+    quantile_of::<S>(sorted, count, q)
+}
+
+/// [`median_of`] plain lanes.
+#[inline(always)]
+pub fn median<S: Simd>(sorted: &[f64], count: S::F) -> S::F {
+    median_of::<S>(sorted, count)
+}
+
+/// [`mad_of`] plain lanes.
+#[inline(always)]
+pub fn mad<S: Simd>(sorted: &[f64], count: S::F, centre: S::F) -> S::F {
+    mad_of::<S>(sorted, count, centre)
 }
 
 #[cfg(test)]

@@ -50,6 +50,8 @@ def _described(trace: Mapping[str, Any]) -> dict[str, _sites.Site]:
             tuple(site["value"].shape),
             site["is_observed"],
             bool(site["infer"].get("is_auxiliary", False)),
+            "enumerate" in site["infer"],
+            _sites.support_name(site["fn"]),
         )
         for name, site in trace.items()
         if site["type"] == "sample"

@@ -11,11 +11,13 @@ import jax
 import numpy as np
 
 from fastpanel.models._chain import Carry
-from fastpanel.models._config import FitConfig, SVIConfig
+from fastpanel.models._config import FitConfig, SVIConfig, known_names
 from fastpanel.models._device import index_of, wanted_device, warn_absent
 from fastpanel.models._prepare import Prepared
+from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
+from fastpanel.models.numpyro_ import _nuts
 from fastpanel.models.numpyro_._check import parameter_shapes
 from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper, fit_one, predict_one
@@ -59,6 +61,7 @@ class Trained:
     params: dict[str, FloatArray]
     losses: FloatArray
     failed_step: int
+    report: FitReport | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,15 +79,17 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
         jobs = [_job(position, work) for position, work in enumerate(works)]
         families: dict[Any, list[_Job]] = {}
         for job in jobs:
+            if job.plan.sampler:
+                continue
             steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
             plan = replace(job.plan, window_len=_window_len(job), losses_len=steps)
             shape = _padded_shape(plan, job.work.prepared, job.work.config)
             device = _device(job.work.config)
             families.setdefault((plan, shape, device), []).append(job)
-        results: dict[int, Trained] = {}
+        results = {job.position: _sampled(job) for job in jobs if job.plan.sampler}
         for (plan, shape, device), members in families.items():
             with jax.default_device(device):
-                for chunk in _chunks(members, shape, device.platform):
+                for chunk in _chunks(plan, members, shape, device.platform):
                     results |= _run_chunk(plan, shape, chunk)
     return [results[position] for position in range(len(works))]
 
@@ -130,7 +135,9 @@ def _job(position: int, work: Work) -> _Job:
     prepared = work.prepared
     plan, floats = _traceable(work.config, prepared.X)
     n_assets, n_features = prepared.X.shape[1:]
-    return _Job(position, plan, floats, work, _shapes(plan, n_assets, n_features))
+    shapes = _shapes(plan, n_assets, n_features)
+    known_names(work.config.training.svi.learning_rates, shapes)
+    return _Job(position, plan, floats, work, shapes)
 
 
 @lru_cache(maxsize=256)
@@ -167,7 +174,8 @@ def _shapes(plan: Plan, n_assets: int, n_features: int) -> dict[str, tuple[int, 
     counts = (_count_floats(plan.model_params), _count_floats(plan.guide_params))
     model_floats, guide_floats = (tuple(array() for _ in range(count)) for count in counts)
     settings: list[Any] = [array() for _ in range(6)]
-    rest: tuple[Any, ...] = (*settings, array(2, dtype=np.uint32), {}, {})
+    weights = tuple(array() for _ in range(3))
+    rest: tuple[Any, ...] = (*settings, weights, array(2, dtype=np.uint32), {}, {}, {})
     hyper = Hyper(model_floats, guide_floats, *rest)
     return parameter_shapes(plan, data, hyper)
 
@@ -204,7 +212,9 @@ def _predict_program(plan: Plan) -> Any:
     return jax.jit(jax.vmap(partial(predict_one, plan), in_axes=(0, None)))
 
 
-def _chunks(members: list[_Job], shape: tuple[int, ...], platform: str) -> list[list[list[_Job]]]:
+def _chunks(
+    plan: Plan, members: list[_Job], shape: tuple[int, ...], platform: str
+) -> list[list[list[_Job]]]:
     """Packs of jobs on the same data, gathered into chunks of bounded memory."""
     packs: dict[bytes, list[_Job]] = {}
     for job in members:
@@ -213,6 +223,8 @@ def _chunks(members: list[_Job], shape: tuple[int, ...], platform: str) -> list[
     per_job = 4 * rows * assets * _LIVE_ARRAYS
     per_pack = 4 * rows * assets * features * 2
     limit = max(1, min(_max_jobs(platform), _max_bytes(platform) // per_job))
+    if not plan.per_site:
+        limit = 1  # its density calls LAPACK, which must not be batched (docs/decisions/0010)
     by_width: dict[int, list[list[_Job]]] = {}
     for pack in packs.values():
         for start in range(0, len(pack), limit):
@@ -345,10 +357,28 @@ def _hyper(job: _Job, shape: tuple[int, ...]) -> Hyper:
         beta1=np.float32(svi.betas[0]),
         beta2=np.float32(svi.betas[1]),
         n_steps=np.int32(svi.num_steps),
+        kl=_annealing(svi),
+        rates={
+            name: np.float32(svi.learning_rates.get(name, svi.learning_rate) / svi.learning_rate)
+            for name in warm
+        },
         key=_key_data((job.work.config.seed,)),
         warm=warm,
         warm_mask=mask,
     )
+
+
+def _annealing(svi: SVIConfig) -> tuple[Any, Any, Any]:
+    kl = svi.kl_annealing
+    if kl is None:
+        return np.float32(1.0), np.float32(1.0), np.float32(1.0)
+    return np.float32(kl.start), np.float32(kl.end), np.float32(kl.steps)
+
+
+def _sampled(job: _Job) -> Trained:
+    with jax.default_device(_device(job.work.config)):
+        params, report = _nuts.sample(job.work.prepared, job.work.config)
+    return Trained(params, np.zeros(0), -1, report)
 
 
 def _window_len(job: _Job) -> int | None:

@@ -31,8 +31,13 @@ class Plan:
     model_params: Any
     guide_params: Any
     particles: int
+    vectorized: bool
     loss: str
     clipped: bool
+    schedule: str
+    annealed: bool
+    sampler: bool
+    per_site: bool
     independent_rows: bool
     inert_zero_features: bool
     window_len: int | None = None
@@ -48,7 +53,17 @@ class Plan:
 
     def for_prediction(self) -> Plan:
         """Return the same model and guide without what only training reads."""
-        return replace(self, particles=1, loss="", clipped=False, window_len=None, losses_len=0)
+        return replace(
+            self,
+            particles=1,
+            vectorized=True,
+            loss="",
+            clipped=False,
+            schedule="",
+            annealed=False,
+            window_len=None,
+            losses_len=0,
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +83,7 @@ def make_plan(config: FitConfig, *, traced_floats: bool = True) -> tuple[Plan, F
     model_params = normalise(section.params)
     model = build_model(model_factory, section.model_name, model_params)
     guide = build_guide(guide_factory, section.guide_name, section.guide_params, model)
+    per_site = getattr(guide, "per_site", True)
     loss = svi.loss
     if loss == "auto":
         loss = "TraceMeanField_ELBO" if getattr(guide, "mean_field", False) else "Trace_ELBO"
@@ -81,10 +97,16 @@ def make_plan(config: FitConfig, *, traced_floats: bool = True) -> tuple[Plan, F
         model_params=freeze(model_params, model_floats if traced_floats else None),
         guide_params=freeze(section.guide_params, guide_floats if traced_floats else None),
         particles=svi.num_elbo_particles,
+        vectorized=svi.vectorize_particles is not False,
         loss=loss,
         clipped=svi.optimizer == "ClippedAdam",
+        schedule=svi.lr_schedule,
+        annealed=svi.kl_annealing is not None,
+        sampler=getattr(guide, "sampler", False),
+        per_site=per_site,
         independent_rows=getattr(model, "independent_rows", False),
-        inert_zero_features=getattr(model, "inert_zero_features", False),
+        # a guide over one long vector of all values has no place for padding in between
+        inert_zero_features=per_site and getattr(model, "inert_zero_features", False),
     )
     return plan, Floats(tuple(model_floats), tuple(guide_floats))
 

@@ -9,13 +9,17 @@ import jax.numpy as jnp
 from jax import lax
 from numpyro import handlers
 from numpyro.distributions import biject_to, constraints
-from numpyro.infer import Trace_ELBO, TraceMeanField_ELBO
+from numpyro.infer import Trace_ELBO, TraceEnum_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
 from numpyro.primitives import Messenger
 
 from fastpanel.models._contract import ModelBatch
 from fastpanel.models.numpyro_._plan import Plan
 
 _ADAM_EPS = 1e-8
+_LOSSES = {
+    elbo.__name__: elbo
+    for elbo in (Trace_ELBO, TraceEnum_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO)
+}
 
 
 class Data(NamedTuple):
@@ -44,7 +48,9 @@ class Hyper(NamedTuple):
     beta1: Any
     beta2: Any
     n_steps: Any
+    kl: tuple[Any, Any, Any]
     key: Any
+    rates: dict[str, Any]
     warm: dict[str, Any]
     warm_mask: dict[str, Any]
 
@@ -81,6 +87,19 @@ class Likelihood(Messenger):  # type: ignore[misc]
         if msg["name"] == "obs":
             joint = tuple(range(-msg["fn"].event_dim, 0))
             msg["fn"] = msg["fn"].mask(self.observed.any(joint) if joint else self.observed)
+
+
+class LatentScale(Messenger):  # type: ignore[misc]
+    """Scale the density of the latent sites: the weight of the KL terms."""
+
+    def __init__(self, fn: Any, weight: Any) -> None:
+        self.weight = weight
+        super().__init__(fn)
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        """Change latent sample sites."""
+        if msg["type"] == "sample" and not msg["is_observed"]:
+            msg["scale"] = self.weight if msg["scale"] is None else self.weight * msg["scale"]
 
 
 class Materialised(Messenger):  # type: ignore[misc]
@@ -137,8 +156,12 @@ def fit_one(plan: Plan, data: Data, hyper: Hyper, n_max: Any) -> tuple[Any, Any,
     def objective(free: dict[str, Any], step: Any) -> Any:
         params = {name: transforms[name](value) for name, value in free.items()}
         group = step % data.n_groups
-        seen = Materialised(model, step >= 0)
-        loss = _loss_function(plan, seen, guide, params, data.n_obs)
+        seen, used = Materialised(model, step >= 0), guide
+        if plan.annealed:
+            start, end, steps = hyper.kl
+            weight = start + (end - start) * jnp.minimum(step / steps, 1.0)
+            seen, used = LatentScale(seen, weight), LatentScale(guide, weight)
+        loss = _loss_function(plan, seen, used, params, data.n_obs)
         return _step_loss(plan, loss, data, group, jax.random.fold_in(key, step))
 
     def update(step: Any, carry: Any) -> Any:
@@ -192,8 +215,7 @@ def predict_one(plan: Plan, inputs: Drawing, draws: Any) -> tuple[Any, Any]:
 
 def _loss_function(plan: Plan, model: Any, guide: Any, params: Any, n_obs: Any) -> Any:
     """``(key, batch, likelihood scale) -> negative ELBO per observed entry``."""
-    family = TraceMeanField_ELBO if plan.loss == "TraceMeanField_ELBO" else Trace_ELBO
-    elbo = family(num_particles=plan.particles)
+    elbo = _LOSSES[plan.loss](num_particles=plan.particles, vectorize_particles=plan.vectorized)
 
     def loss(key: Any, batch: ModelBatch, scale: Any) -> Any:
         return elbo.loss(key, params, Likelihood(model, scale, batch.M), guide, batch) / n_obs
@@ -230,15 +252,26 @@ def _adam(
     rate = hyper.learning_rate
     if plan.clipped:
         gradient = jax.tree.map(lambda g: jnp.clip(g, -hyper.clip, hyper.clip), gradient)
-        rate = rate * hyper.decay**time
+        rate = rate * _decayed(plan, hyper, time)
     b1, b2 = hyper.beta1, hyper.beta2
     first = jax.tree.map(lambda m, g: b1 * m + (1 - b1) * g, first, gradient)
     second = jax.tree.map(lambda v, g: b2 * v + (1 - b2) * g * g, second, gradient)
 
-    def move(value: Any, m: Any, v: Any) -> Any:
-        return value - rate * (m / (1 - b1**time)) / (jnp.sqrt(v / (1 - b2**time)) + _ADAM_EPS)
+    def move(value: Any, m: Any, v: Any, pace: Any) -> Any:
+        moment = (m / (1 - b1**time)) / (jnp.sqrt(v / (1 - b2**time)) + _ADAM_EPS)
+        return value - rate * pace * moment
 
-    return jax.tree.map(move, free, first, second), first, second
+    return jax.tree.map(move, free, first, second, hyper.rates), first, second
+
+
+def _decayed(plan: Plan, hyper: Hyper, time: Any) -> Any:
+    if plan.schedule == "exponential":
+        return hyper.decay**time
+    floor = hyper.decay**hyper.n_steps
+    progress = time / hyper.n_steps
+    if plan.schedule == "cosine":
+        progress = 0.5 * (1.0 - jnp.cos(jnp.pi * progress))
+    return 1.0 - (1.0 - floor) * progress
 
 
 def _mean_of(site: dict[str, Any]) -> Any:

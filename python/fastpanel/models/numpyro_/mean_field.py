@@ -6,25 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from numpyro.infer.autoguide import AutoNormal
-from numpyro.infer.initialization import init_to_median
 
-from fastpanel.models._contract import ModelBatch
-from fastpanel.models._factor import auto_settings
+from fastpanel.models._guides import auto_settings
 from fastpanel.models._registries import register_guide
+from fastpanel.models.numpyro_._auto import AutoGuide, continuous, starts
 
 
+@register_guide("AutoNormal", backend="numpyro")
 @register_guide("mean_field", backend="numpyro")
-class MeanField:
+class MeanField(AutoGuide):
     """``AutoNormal``: an independent normal per unconstrained latent value."""
 
     mean_field = True
 
     def __init__(self, params: Mapping[str, Any], model: Any) -> None:
-        init_scale = auto_settings(params)
-        self.guide = AutoNormal(
-            model, init_loc_fn=init_to_median(num_samples=5), init_scale=init_scale
-        )
-
-    def __call__(self, batch: ModelBatch) -> Any:
-        """Sample every latent site of the model."""
-        return self.guide(batch)
+        settings = auto_settings(params)
+        self.guide = AutoNormal(continuous(model), **starts(settings))

@@ -21,8 +21,8 @@ class MarkovFactorNormal(TorchDistribution):  # type: ignore[misc]
     ``loc [..., T, A]``, ``shift [..., G, A]`` or None, ``loadings [..., A, K]`` or
     None, ``sigma [..., A]``, ``scales`` = (factor, noise) ``[..., G]``, ``chain`` =
     (initial ``[..., G]``, transition ``[..., G, G]``), ``observed`` bool ``[T, A]`` or
-    None, ``carry`` or None. Event shape ``[T, A]``. Leading dimensions are for
-    drawing only.
+    None, ``carry`` or None. Event shape ``[T, A]``. Leading dimensions are
+    plates of draws or particles.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}

@@ -18,7 +18,7 @@ class FactorNormal(TorchDistribution):  # type: ignore[misc]
 
     ``loc [..., T, A]``, ``loadings [..., A, K]`` or None, ``sigma [..., A]``,
     ``observed`` bool ``[T, A]`` or None. Batch shape ``[..., T]``, event shape
-    ``[A]``. Leading dimensions are for drawing only.
+    ``[A]``. Leading dimensions are plates of draws or particles.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
@@ -62,11 +62,15 @@ class FactorNormal(TorchDistribution):  # type: ignore[misc]
 
     def _parts(self, value: Any) -> tuple[Any, Any, Any]:
         """Observed entries per row (a plain number without a mask), log det, distance."""
-        residual, log_sigma = value - self.loc, torch.log(self.sigma)
+        residual, loadings, sigma = value - self.loc, self.loadings, self.sigma
+        if self.loc.dim() > 2:  # a plate of particles keeps a place for the rows
+            sigma = sigma.squeeze(-2)
+            loadings = None if loadings is None else loadings.squeeze(-3)
+        log_sigma = torch.log(sigma)
         if self.observed is None:
-            return self.event_shape[0], *quadratic(torch, residual, self.loadings, log_sigma, None)
+            return self.event_shape[0], *quadratic(torch, residual, loadings, log_sigma, None)
         observed = self.observed.to(self.loc.dtype)
-        parts = quadratic(torch, observed * residual, self.loadings, log_sigma, observed)
+        parts = quadratic(torch, observed * residual, loadings, log_sigma, observed)
         return observed.sum(-1), *parts
 
 

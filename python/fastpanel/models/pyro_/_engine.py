@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from pyro.poutine.util import site_is_subsample
 from fastpanel.errors import ModelError
 from fastpanel.models import _sites
 from fastpanel.models._chain import Carry
-from fastpanel.models._config import FitConfig, SVIConfig
+from fastpanel.models._config import FitConfig, SVIConfig, known_names
 from fastpanel.models._contract import ModelBatch
 from fastpanel.models._device import index_of, wanted_device, warn_absent
 from fastpanel.models._prepare import Prepared
@@ -27,6 +29,7 @@ from fastpanel.models._registries import (
     default_guide_registry,
     default_model_registry,
 )
+from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
 from fastpanel.models.pyro_.trainer import Part, SVITrainer
@@ -64,6 +67,7 @@ class Trained:
     params: dict[str, FloatArray]
     losses: FloatArray
     failed_step: int
+    report: FitReport | None = None
 
 
 def fit_many(works: Sequence[Work]) -> list[Trained]:
@@ -84,12 +88,15 @@ def _fit(work: Work) -> Trained:
         schedule = _schedule(work.prepared, getattr(model, "independent_rows", False))
         _check(work.config, model, guide, batch_of(work.prepared))
         set_parameters(guide, None if work.init_state is None else work.init_state.params)
+        known_names(svi.learning_rates, _parameters(guide))
         trainer = _trainer(svi, model, guide)
         losses = np.full(svi.num_steps, np.nan)
         failed = -1
+        pyro.enable_validation(svi.validate_sites)
         for step in range(svi.num_steps):
             try:
-                losses[step] = trainer.step(schedule[step % len(schedule)])
+                weight = 1.0 if svi.kl_annealing is None else svi.kl_annealing.weight(step)
+                losses[step] = trainer.step(schedule[step % len(schedule)], weight)
             except ModelError:
                 failed = step
                 break
@@ -98,20 +105,38 @@ def _fit(work: Work) -> Trained:
 
 def _trainer(svi: SVIConfig, model: Any, guide: Any) -> SVITrainer:
     args: dict[str, Any] = {"lr": svi.learning_rate, "betas": svi.betas}
+    schedule = None
     if svi.optimizer == "ClippedAdam":
         args["clip_norm"] = svi.clip_norm
-        args["lrd"] = svi.lr_decay ** (1.0 / max(svi.num_steps, 1))
+        if svi.lr_schedule == "exponential":
+            args["lrd"] = svi.lr_decay ** (1.0 / max(svi.num_steps, 1))
+        else:
+            schedule = partial(_decayed, svi)
+    rename = _neutral(guide)
+
+    def of_parameter(name: str) -> dict[str, Any]:
+        return args | {"lr": svi.learning_rates.get(rename(name), svi.learning_rate)}
+
     loss = svi.loss
     if loss == "auto":
         loss = "TraceMeanField_ELBO" if getattr(guide, "mean_field", False) else "Trace_ELBO"
     return SVITrainer(
         model,
         guide,
-        optim_args=args,
+        optim_args=of_parameter if svi.learning_rates else args,
         optimizer=svi.optimizer,
         loss=loss,
         num_particles=svi.num_elbo_particles,
+        vectorize_particles=bool(svi.vectorize_particles),
+        schedule=schedule,
     )
+
+
+def _decayed(svi: SVIConfig, step: int) -> float:
+    progress = (step + 1) / svi.num_steps
+    if svi.lr_schedule == "cosine":
+        progress = 0.5 * (1.0 - math.cos(math.pi * progress))
+    return 1.0 - (1.0 - svi.lr_decay) * progress
 
 
 def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
@@ -216,6 +241,8 @@ def _described(nodes: Mapping[str, Any]) -> dict[str, _sites.Site]:
             tuple(site["value"].shape),
             site["is_observed"],
             bool(site["infer"].get("is_auxiliary", False)),
+            "enumerate" in site["infer"],
+            _sites.support_name(site["fn"]),
         )
         for name, site in nodes.items()
         if site["type"] == "sample" and not site_is_subsample(site)

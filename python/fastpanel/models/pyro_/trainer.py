@@ -9,15 +9,21 @@ from typing import Any, NamedTuple
 import pyro
 import torch
 from pyro import poutine
-from pyro.infer import Trace_ELBO, TraceMeanField_ELBO
+from pyro.infer import Trace_ELBO, TraceEnum_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO
 from pyro.infer.util import torch_item, zero_grads
+from pyro.optim import LambdaLR
+from pyro.optim.clipped_adam import ClippedAdam
 from pyro.poutine.messenger import Messenger
 
 from fastpanel.errors import ModelError, ParameterError
 from fastpanel.models._contract import ModelBatch
 
 _OPTIMIZERS = {"Adam": pyro.optim.Adam, "ClippedAdam": pyro.optim.ClippedAdam}
-_LOSSES = {"Trace_ELBO": Trace_ELBO, "TraceMeanField_ELBO": TraceMeanField_ELBO}
+_LOSSES = {
+    elbo.__name__: elbo
+    for elbo in (Trace_ELBO, TraceEnum_ELBO, TraceGraph_ELBO, TraceMeanField_ELBO)
+}
+_TORCH = {"Adam": torch.optim.Adam, "ClippedAdam": ClippedAdam}
 
 
 class Part(NamedTuple):
@@ -55,6 +61,18 @@ class Likelihood(Messenger):  # type: ignore[misc]
             msg["mask"] = own if msg["mask"] is None else own & msg["mask"]
 
 
+class LatentScale(Messenger):  # type: ignore[misc]
+    """Scale the density of the latent sites: the weight of the KL terms."""
+
+    def __init__(self, weight: float) -> None:
+        super().__init__()
+        self.weight = weight
+
+    def _pyro_sample(self, msg: Any) -> None:
+        if not msg["is_observed"]:
+            msg["scale"] = msg["scale"] * self.weight
+
+
 class SVITrainer:
     """Trains a guide by Adam on the negative ELBO; parameters live in Pyro's store.
 
@@ -69,9 +87,13 @@ class SVITrainer:
         returns them. A parameter that appears during training gets an optimiser
         then.
     loss
-        ``"Trace_ELBO"`` or ``"TraceMeanField_ELBO"``.
-    num_particles
-        Draws per gradient.
+        ``"Trace_ELBO"``, ``"TraceGraph_ELBO"`` (fewer terms per score-function
+        gradient), ``"TraceMeanField_ELBO"`` (analytic KL) or ``"TraceEnum_ELBO"``
+        (sites marked ``infer={"enumerate": "parallel"}`` are summed out).
+    num_particles, vectorize_particles
+        Draws per gradient, and whether they are drawn at once.
+    schedule
+        Factor of the learning rate at step 0, 1, ...; None: constant.
 
     Examples
     --------
@@ -96,19 +118,31 @@ class SVITrainer:
         optimizer: str = "ClippedAdam",
         loss: str = "Trace_ELBO",
         num_particles: int = 1,
+        vectorize_particles: bool = False,
+        schedule: Callable[[int], float] | None = None,
     ) -> None:
         for value, known, what in ((optimizer, _OPTIMIZERS, "optimizer"), (loss, _LOSSES, "loss")):
             if value not in known:
                 raise ParameterError(f"{what} is {value!r}; choose one of {sorted(known)}")
         args = optim_args if callable(optim_args) else dict(optim_args)
         self.model, self.guide = model, guide
-        self.optim = _OPTIMIZERS[optimizer](args)
+        if schedule is None:
+            self.optim = _OPTIMIZERS[optimizer](args)
+        else:
+            self.optim = LambdaLR(
+                {"optimizer": _TORCH[optimizer], "optim_args": args, "lr_lambda": schedule}
+            )
+        self.scheduled = schedule is not None
         self.loss = loss
-        self.elbo = _LOSSES[loss](num_particles=num_particles)
+        self.elbo = _LOSSES[loss](
+            num_particles=num_particles, vectorize_particles=vectorize_particles
+        )
         self.steps = 0
 
-    def step(self, batch: ModelBatch | Iterable[Part]) -> float:
+    def step(self, batch: ModelBatch | Iterable[Part], kl_weight: float = 1.0) -> float:
         """One optimiser step on a batch, or on several whose gradients add up.
+
+        ``kl_weight`` scales the latent sites of model and guide.
 
         Raises
         ------
@@ -117,7 +151,7 @@ class SVITrainer:
         """
         parts = [Part(batch)] if isinstance(batch, ModelBatch) else list(batch)
         with poutine.trace(param_only=True) as capture:
-            loss = sum(self.elbo.loss_and_grads(*self._scaled(part)) for part in parts)
+            loss = sum(self.elbo.loss_and_grads(*self._scaled(part, kl_weight)) for part in parts)
         value = float(torch_item(loss))
         if not math.isfinite(value):
             raise ModelError(
@@ -127,19 +161,25 @@ class SVITrainer:
         params = {site["value"].unconstrained() for site in capture.trace.nodes.values()}
         self.optim(params)
         zero_grads(params)
+        if self.scheduled:
+            self.optim.step()
         self.steps += 1
         return value
 
-    def evaluate_loss(self, batch: ModelBatch, num_particles: int | None = None) -> float:
+    def evaluate_loss(
+        self, batch: ModelBatch, num_particles: int | None = None, kl_weight: float = 1.0
+    ) -> float:
         """Negative ELBO of a batch; changes no parameter."""
         elbo = self.elbo if num_particles is None else _LOSSES[self.loss](num_particles)
         with torch.no_grad():
-            return float(torch_item(elbo.loss(*self._scaled(Part(batch)))))
+            return float(torch_item(elbo.loss(*self._scaled(Part(batch), kl_weight))))
 
-    def _scaled(self, part: Part) -> tuple[Any, Any, ModelBatch]:
+    def _scaled(self, part: Part, kl_weight: float) -> tuple[Any, Any, ModelBatch]:
         model = Likelihood(part.likelihood, part.batch.M)(self.model)
         guide = self.guide
         if part.weight != 1.0:
             model = poutine.scale(model, scale=part.weight)
             guide = poutine.scale(guide, scale=part.weight)
+        if kl_weight != 1.0:
+            model, guide = LatentScale(kl_weight)(model), LatentScale(kl_weight)(guide)
         return model, guide, part.batch

@@ -25,7 +25,7 @@ pub use fit::{Fit, TrainingSets, fit};
 pub use moments::{BLOCK_ROWS, Jobs, Moments, moments};
 pub use transform::{Scaling, transform};
 
-use crate::simd::{LANES, Simd};
+use crate::simd::{LANES, Simd, prefetch};
 
 /// Values and mask of shape `[times, assets, features]`, C order.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +43,14 @@ impl Cube<'_> {
     #[inline(always)]
     fn at(&self, time: usize, asset: usize) -> usize {
         (time * self.shape[1] + asset) * self.shape[2]
+    }
+
+    /// Ask for the cache lines that [`Cube::load`] will read.
+    #[inline(always)]
+    fn prefetch(&self, time: usize, asset: usize, octet: &Octet) {
+        let from = self.values.as_ptr().wrapping_add(self.at(time, asset));
+        prefetch(from.wrapping_add(octet.index[0]));
+        prefetch(from.wrapping_add(octet.index[octet.width - 1]));
     }
 
     /// Up to eight features of one asset at one time; NaN where missing.

@@ -163,6 +163,31 @@ impl Scratch {
     }
 }
 
+/// Walk over the chosen rows of a block, all assets of one after the other.
+struct Samples {
+    first: usize,
+    bits: u64,
+    asset: usize,
+    assets: usize,
+}
+
+impl Iterator for Samples {
+    type Item = (usize, usize);
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<(usize, usize)> {
+        if self.bits == 0 || self.assets == 0 {
+            return None;
+        }
+        let sample = (self.first + self.bits.trailing_zeros() as usize, self.asset);
+        self.asset += 1;
+        if self.asset == self.assets {
+            (self.asset, self.bits) = (0, self.bits & (self.bits - 1));
+        }
+        Some(sample)
+    }
+}
+
 /// One job: the moments of a block's chosen rows.
 struct JobTask<'a, 's> {
     cube: Cube<'a>,
@@ -190,12 +215,12 @@ impl Kernel for JobTask<'_, '_> {
 }
 
 impl JobTask<'_, '_> {
+    /// Times and assets of the samples, one after the other. A `for` loop over it stays free of
+    /// closures, which would lose the target features.
     #[inline(always)]
-    fn each_sample(&self) -> impl Iterator<Item = (usize, usize)> + use<> {
-        let ((block, bits), assets) = (self.rows, self.cube.shape[1]);
-        (0..BLOCK_ROWS)
-            .filter(move |i| bits >> i & 1 == 1)
-            .flat_map(move |i| (0..assets).map(move |asset| (block * BLOCK_ROWS + i, asset)))
+    fn each_sample(&self) -> Samples {
+        let (block, bits) = self.rows;
+        Samples { first: block * BLOCK_ROWS, bits, asset: 0, assets: self.cube.shape[1] }
     }
 
     /// The first observed value of every feature.
@@ -231,16 +256,12 @@ impl JobTask<'_, '_> {
                 let x = self.cube.load::<S>(time, asset, octet);
                 let at = o * LANES..(o + 1) * LANES;
                 let valid = S::valid(x);
-                let add = |to: &mut [f64], y: S::F| {
-                    // SAFETY: `to` is a range of eight places.
-                    unsafe { S::store(to.as_mut_ptr(), S::add(S::load(to.as_ptr()), y)) }
-                };
                 // SAFETY: anchors are padded to whole vectors.
                 let shift = unsafe { S::load(anchor[at.clone()].as_ptr()) };
                 let d = S::keep(valid, S::sub(x, shift));
-                add(&mut counts[at.clone()], S::keep(valid, S::splat(1.0)));
-                add(&mut totals[at.clone()], d);
-                add(&mut squares[at], S::mul(d, d));
+                add_to::<S>(&mut counts[at.clone()], S::keep(valid, S::splat(1.0)));
+                add_to::<S>(&mut totals[at.clone()], d);
+                add_to::<S>(&mut squares[at], S::mul(d, d));
             }
         }
     }
@@ -280,12 +301,15 @@ impl JobTask<'_, '_> {
 
     #[inline(always)]
     fn complete<S: Simd>(&self) -> bool {
-        self.each_sample().all(|(time, asset)| {
-            self.scratch.octets.iter().all(|octet| {
+        for (time, asset) in self.each_sample() {
+            for octet in &self.scratch.octets {
                 let x = self.cube.load::<S>(time, asset, octet);
-                S::bits(S::valid(x)) as usize >= (1 << octet.width) - 1
-            })
-        })
+                if (S::bits(S::valid(x)) as usize) < (1 << octet.width) - 1 {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     #[inline(always)]
@@ -356,6 +380,14 @@ impl JobTask<'_, '_> {
     }
 }
 
+/// Add to eight places.
+#[inline(always)]
+fn add_to<S: Simd>(to: &mut [f64], x: S::F) {
+    let to = &mut to[..LANES];
+    // SAFETY: `to` has eight places.
+    unsafe { S::store(to.as_mut_ptr(), S::add(S::load(to.as_ptr()), x)) }
+}
+
 /// Squared distances from the mean; exactly 0 for a constant.
 #[inline(always)]
 fn spread(square: f64, total: f64, n: f64) -> f64 {
@@ -407,9 +439,7 @@ fn tile<S: Simd, const TALL: usize, const WIDE: usize>(
     for (t, row) in sum.iter().enumerate() {
         for (w, &sum) in row.iter().enumerate() {
             let at = (i + t) * width + j + w * LANES;
-            let place = &mut out[at..at + LANES];
-            // SAFETY: `place` has eight places.
-            unsafe { S::store(place.as_mut_ptr(), S::add(S::load(place.as_ptr()), sum)) };
+            add_to::<S>(&mut out[at..], sum);
         }
     }
 }

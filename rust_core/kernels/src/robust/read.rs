@@ -6,9 +6,16 @@ use super::{Cube, Octet};
 use crate::order;
 use crate::simd::{Kernel, LANES, Simd};
 
-/// Assets that are read together: a row of the cube is one page, or close to it, so reading
+/// Most assets that are read together: a row of the cube is one page, or close to it, so reading
 /// asset by asset would walk through all pages once for each.
 pub const TOGETHER: usize = 8;
+
+/// Assets that are read together when each has so many `rows`: what is read is sorted next, so it
+/// has to stay in the second-level cache.
+pub fn together(rows: usize) -> usize {
+    const CACHE: usize = 512 * 1024;
+    (CACHE / (rows.max(1) * LANES * size_of::<f64>())).clamp(1, TOGETHER)
+}
 
 /// Read the training values of one octet of a few assets: rows of eight lanes for each asset,
 /// missing values as `+inf`.
@@ -33,9 +40,13 @@ impl Kernel for Read<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self) -> Self::Output {
+        /// Rows from the memory that are on their way at any time.
+        const AHEAD: usize = 8;
         let mut counts = [S::splat(0.0); TOGETHER];
         for (i, &time) in self.rows.iter().enumerate() {
+            let later = self.rows[(i + AHEAD).min(self.rows.len() - 1)] as usize;
             for (slot, asset) in self.assets.clone().enumerate() {
+                self.cube.prefetch(later, asset, &self.octet);
                 let x = self.cube.load::<S>(time as usize, asset, &self.octet);
                 let valid = S::valid(x);
                 counts[slot] = S::add(counts[slot], S::keep(valid, S::splat(1.0)));

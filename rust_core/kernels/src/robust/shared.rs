@@ -4,7 +4,7 @@
 use super::column::{ColumnTask, SetPlan, SetScratch, has_bit_instructions};
 use super::fit::{Fit, STATISTICS, TrainingSets};
 use super::pooled::{Column, Ends, tail};
-use super::read::{Read, Sort, TOGETHER, untag};
+use super::read::{Read, Sort, together, untag};
 use super::{Cube, Octet};
 use crate::exec::{Exec, SharedOut};
 use crate::order::{BLOCK, Lanes};
@@ -71,11 +71,12 @@ impl<'a> Shared<'a> {
         let places = SharedOut::new(&mut self.places);
         let counts = SharedOut::new(&mut self.counts);
         let tally = SharedOut::new(&mut self.tally);
-        let room = || Lanes::new(stride / LANES * TOGETHER.min(total));
+        let wide = together(n);
+        let room = || Lanes::new(stride / LANES * wide.min(total));
         let scratch = || (room(), Lanes::new(n), Vec::new());
-        let groups = total.div_ceil(TOGETHER);
+        let groups = total.div_ceil(wide);
         exec.for_each_with(groups, scratch, |(raw, lanes, pairs), group| {
-            let assets = group * TOGETHER..((group + 1) * TOGETHER).min(total);
+            let assets = group * wide..((group + 1) * wide).min(total);
             let raw = &mut raw.values_mut()[..assets.len() * stride];
             let first = assets.start;
             let read = Read { cube, rows: sets.rows, octet, assets, lanes: raw, stride };

@@ -2,10 +2,10 @@
 
 use super::fit::{Fit, STATISTICS};
 use super::pooled::{Column, Ends, tail};
-use super::read::{Read, Sort, TOGETHER};
+use super::read::{Read, Sort, together};
 use super::{Cube, Octet, clamp_lanes};
 use crate::exec::{Exec, SharedOut};
-use crate::order::{self, BLOCK, Lanes};
+use crate::order::{self, BLOCK, Lanes, Sorted};
 use crate::simd::{self, Kernel, LANES, Simd};
 
 /// The way of a single training set.
@@ -49,9 +49,9 @@ impl<'a> Single<'a> {
         let (exec, cube, rows, stride) = (self.exec, self.cube, self.rows, self.stride);
         let lanes = SharedOut::new(self.lanes.values_mut());
         let counts = SharedOut::new(&mut self.counts);
-        let total = cube.shape[1];
-        exec.for_each(total.div_ceil(TOGETHER), |group| {
-            let assets = group * TOGETHER..((group + 1) * TOGETHER).min(total);
+        let (total, wide) = (cube.shape[1], together(rows.len()));
+        exec.for_each(total.div_ceil(wide), |group| {
+            let assets = group * wide..((group + 1) * wide).min(total);
             // SAFETY: the assets of a group belong to one task.
             let (lanes, counts) = unsafe {
                 (
@@ -104,22 +104,19 @@ impl<'a> Single<'a> {
     }
 
     fn statistics(
-        &mut self,
+        &self,
         octet: Octet,
         first: usize,
         features: usize,
         bounds: [[f64; LANES]; 2],
         out: &mut [f64],
     ) {
-        let (exec, assets, stride, rows) =
-            (self.exec, self.cube.shape[1], self.stride, self.rows.len());
-        let lanes = SharedOut::new(self.lanes.values_mut());
-        let (counts, out) = (&self.counts, SharedOut::new(out));
-        exec.for_each(assets, |asset| {
-            // SAFETY: one asset per task.
-            let lanes = unsafe { lanes.slice(asset * stride, stride) };
+        let (assets, stride, counts) = (self.cube.shape[1], self.stride, &self.counts);
+        let out = SharedOut::new(out);
+        self.exec.for_each(assets, |asset| {
+            let lanes = &self.lanes.values()[asset * stride..(asset + 1) * stride];
             let count = std::array::from_fn(|lane| counts[asset * LANES + lane] as f64);
-            let found = simd::run(exec.level(), Statistics { lanes, rows, count, bounds });
+            let found = simd::run(self.exec.level(), Statistics { lanes, count, bounds });
             for (s, values) in found.iter().enumerate() {
                 let at = (s * assets + asset) * features + first;
                 // SAFETY: one asset per task.
@@ -129,10 +126,29 @@ impl<'a> Single<'a> {
     }
 }
 
-/// Winsorise sorted lanes and read their statistics.
+/// Sorted lanes, winsorised as they are read: only a few of their values are.
+#[derive(Clone, Copy)]
+struct Winsorised<'a, S: Simd> {
+    lanes: &'a [f64],
+    low: S::F,
+    high: S::F,
+}
+
+impl<S: Simd> Sorted<S> for Winsorised<'_, S> {
+    #[inline(always)]
+    fn rows(self) -> usize {
+        self.lanes.len() / LANES
+    }
+
+    #[inline(always)]
+    fn pick(self, i: S::I) -> S::F {
+        clamp_lanes::<S>(Sorted::<S>::pick(self.lanes, i), self.low, self.high)
+    }
+}
+
+/// Read the statistics of sorted lanes.
 struct Statistics<'a> {
-    lanes: &'a mut [f64],
-    rows: usize,
+    lanes: &'a [f64],
     count: [f64; LANES],
     bounds: [[f64; LANES]; 2],
 }
@@ -143,17 +159,22 @@ impl Kernel for Statistics<'_> {
     #[inline(always)]
     fn run<S: Simd>(self) -> Self::Output {
         let [low, high] = self.bounds.map(S::from_array);
-        for row in self.lanes[..self.rows * LANES].chunks_exact_mut(LANES) {
-            // SAFETY: `row` has eight places.
-            unsafe {
-                S::store(row.as_mut_ptr(), clamp_lanes::<S>(S::load(row.as_ptr()), low, high));
-            }
-        }
-        let (lanes, count) = (&*self.lanes, S::from_array(self.count));
-        let quantile = |q| order::quantile::<S>(lanes, count, q);
-        let median = order::median::<S>(lanes, count);
-        let mad = order::mad::<S>(lanes, count, median);
-        let (least, most) = (quantile(0.0), quantile(1.0));
-        [count, least, most, median, mad, quantile(0.25), quantile(0.75)].map(S::to_array)
+        let (lanes, count) = (Winsorised::<S> { lanes: self.lanes, low, high }, self.count);
+        let count = S::from_array(count);
+        let median = order::median_of::<S>(lanes, count);
+        let mad = order::mad_of::<S>(lanes, count, median);
+        let least = order::quantile_of::<S>(lanes, count, 0.0);
+        let lower = order::quantile_of::<S>(lanes, count, 0.25);
+        let upper = order::quantile_of::<S>(lanes, count, 0.75);
+        let most = order::quantile_of::<S>(lanes, count, 1.0);
+        [
+            S::to_array(count),
+            S::to_array(least),
+            S::to_array(most),
+            S::to_array(median),
+            S::to_array(mad),
+            S::to_array(lower),
+            S::to_array(upper),
+        ]
     }
 }

@@ -93,15 +93,20 @@ fn scale<S: Simd>(
     asset: usize,
     place: std::ops::Range<usize>,
 ) -> S::F {
-    let read = |values: &[f64], from: usize| {
-        let part = &values[from + place.start..from + place.end];
-        // SAFETY: `part` has as many values as are read.
-        unsafe { S::load_n(part.as_ptr(), part.len(), 0.0) }
-    };
-    let raw = clamp_lanes::<S>(x, read(scaling.low, 0), read(scaling.high, 0));
-    let scale = read(scaling.scale, asset);
-    let z = S::div(S::sub(raw, read(scaling.centre, asset)), scale);
-    let z = clamp_lanes::<S>(z, read(scaling.clip[0], 0), read(scaling.clip[1], 0));
+    let of_asset = asset + place.start..asset + place.end;
+    let [low, high] = [scaling.low, scaling.high].map(|bound| &bound[place.clone()]);
+    let [least, most] = scaling.clip.map(|clip| &clip[place.clone()]);
+    let raw = clamp_lanes::<S>(x, read::<S>(low), read::<S>(high));
+    let scale = read::<S>(&scaling.scale[of_asset.clone()]);
+    let z = S::div(S::sub(raw, read::<S>(&scaling.centre[of_asset])), scale);
+    let z = clamp_lanes::<S>(z, read::<S>(least), read::<S>(most));
     let z = S::select(S::eq(scale, S::splat(f64::INFINITY)), S::splat(0.0), z);
     S::select(S::valid(x), z, S::splat(scaling.fill))
+}
+
+/// All of `part`, at most eight values.
+#[inline(always)]
+fn read<S: Simd>(part: &[f64]) -> S::F {
+    // SAFETY: `part` has as many values as are read.
+    unsafe { S::load_n(part.as_ptr(), part.len(), 0.0) }
 }

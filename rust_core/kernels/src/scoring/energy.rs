@@ -278,7 +278,7 @@ impl Rows<'_> {
         let mut close = S::from_bits(0);
         for (r, halves) in halves.iter_mut().enumerate() {
             for (half, limit) in halves.iter_mut().zip(limits) {
-                let mut is_close = S::lt(*half, limit);
+                let mut is_close = S::le(*half, limit);
                 if SELF {
                     let other = S::from_bits(!(1 << (self.first + r)));
                     is_close = S::and(is_close, other);
@@ -291,6 +291,8 @@ impl Rows<'_> {
     }
 
     /// Weighted distances from half their squares, summed by lane.
+    ///
+    /// Every third root is the divider's, which is idle otherwise; arithmetic takes the others.
     #[inline(always)]
     fn total<S: Simd, const ROWS: usize, const WIDE: usize>(
         &self,
@@ -303,7 +305,10 @@ impl Rows<'_> {
             let mut of_row = S::splat(0.0);
             for (h, half) in halves.into_iter().enumerate() {
                 let of_columns = S::from_array(*self.field.weights(v + h));
-                of_row = S::fma(S::root(S::add(half, half)), of_columns, of_row);
+                let squared = S::add(half, half);
+                let on_divider = (r * WIDE + h).is_multiple_of(3);
+                let root = if on_divider { S::sqrt(squared) } else { S::root(squared) };
+                of_row = S::fma(root, of_columns, of_row);
             }
             total = S::fma(of_row, S::splat(weights[self.first + r]), total);
         }

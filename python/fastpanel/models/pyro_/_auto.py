@@ -1,0 +1,48 @@
+"""What the automatic guides have in common, in Pyro."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyro import poutine
+from pyro.infer.autoguide import initialization
+
+from fastpanel.models._contract import ModelBatch
+
+
+class AutoGuide:
+    """A guide that one of Pyro's automatic guides carries out."""
+
+    guide: Any
+
+    def __call__(self, batch: ModelBatch) -> Any:
+        """Sample every latent site of the model."""
+        return self.guide(batch)
+
+    @staticmethod
+    def neutral_name(name: str) -> str:
+        """Name of a parameter in the other back end's automatic guide."""
+        kind, rest = name.split(".", 1)
+        if kind == "AutoNormal":
+            part, site = rest.split(".", 1)
+            return f"{site}_auto_{part.removesuffix('s')}"
+        return f"{rest}_auto_loc" if kind == "AutoDelta" else f"auto_{rest}"
+
+
+def continuous(model: Any) -> Any:
+    """The model without its enumerated sites, which no automatic guide can hold."""
+    return poutine.block(model, hide_fn=lambda site: "enumerate" in site.get("infer", {}))
+
+
+def starts(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of an automatic guide from checked ``guide_params``."""
+    strategies = {
+        "median": initialization.init_to_median(num_samples=5),
+        "mean": initialization.init_to_mean,
+        "sample": initialization.init_to_sample,
+        "feasible": initialization.init_to_feasible,
+        "uniform": initialization.init_to_uniform,
+    }
+    rest = {name: value for name, value in settings.items() if name != "init_loc"}
+    return {"init_loc_fn": strategies[settings["init_loc"]], **rest}
