@@ -18,13 +18,14 @@ from fastpanel.simulation._units import plan_batches
 
 
 def everything(folder: Path) -> dict[str, bytes | str]:
-    """All files; of the manifest and the ledger what does not depend on the clock."""
+    """All files; of the manifest, the ledger and the tracking what does not depend on the clock."""
     found: dict[str, bytes | str] = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"):
         name = str(path.relative_to(folder))
-        if path.name == "ledger.jsonl":
+        if path.name in {"ledger.jsonl", "tracking.jsonl"}:
             lines = [json.loads(line) for line in path.read_text().splitlines()]
-            found[name] = repr(sorted(repr({**line, "seconds": 0}) for line in lines))
+            timeless = {"seconds": 0, "study": ""}
+            found[name] = repr(sorted(repr({**line, **timeless}) for line in lines))
         elif path.name == "run_manifest.json":
             manifest = json.loads(path.read_text())
             found[name] = repr([manifest[k] for k in ("config", "status", "mode", "code")])
