@@ -18,14 +18,17 @@ from fastpanel.simulation._units import plan_batches
 
 
 def everything(folder: Path) -> dict[str, bytes | str]:
-    """All files; of the manifest, the ledger and the tracking what does not depend on the clock."""
+    """All files; of the manifest and the ledger what does not depend on the clock.
+
+    ``tracking.jsonl`` is a diary: it tells of every start and of the times.
+    """
     found: dict[str, bytes | str] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"):
+    diaries = {".lock", "tracking.jsonl"}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in diaries):
         name = str(path.relative_to(folder))
-        if path.name in {"ledger.jsonl", "tracking.jsonl"}:
+        if path.name == "ledger.jsonl":
             lines = [json.loads(line) for line in path.read_text().splitlines()]
-            timeless = {"seconds": 0, "study": ""}
-            found[name] = repr(sorted(repr({**line, **timeless}) for line in lines))
+            found[name] = repr(sorted(repr({**line, "seconds": 0}) for line in lines))
         elif path.name == "run_manifest.json":
             manifest = json.loads(path.read_text())
             found[name] = repr([manifest[k] for k in ("config", "status", "mode", "code")])
