@@ -24,6 +24,7 @@ from fastpanel.models._contract import (
     PyroGuide,
     PyroModel,
 )
+from fastpanel.models._memory import MemoryEstimate, estimate_memory
 from fastpanel.models._registries import (
     complexity,
     default_guide_registry,
@@ -42,6 +43,7 @@ from fastpanel.models._registries import (
 )
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
+from fastpanel.models._stream import predict_chunks
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "FitReport",
     "FitState",
     "KLAnnealing",
+    "MemoryEstimate",
     "ModelBatch",
     "ModelConfig",
     "PrebuildContext",
@@ -67,6 +70,7 @@ __all__ = [
     "default_guide_registry",
     "default_model_registry",
     "default_prebuild_registry",
+    "estimate_memory",
     "fit",
     "fit_many",
     "group_windows",
@@ -74,6 +78,7 @@ __all__ = [
     "metric_registry",
     "model_registry",
     "predict",
+    "predict_chunks",
     "predict_many",
     "register_complexity",
     "register_guide",

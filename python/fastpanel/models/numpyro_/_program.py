@@ -218,7 +218,10 @@ def _loss_function(plan: Plan, model: Any, guide: Any, params: Any, n_obs: Any) 
     elbo = _LOSSES[plan.loss](num_particles=plan.particles, vectorize_particles=plan.vectorized)
 
     def loss(key: Any, batch: ModelBatch, scale: Any) -> Any:
-        return elbo.loss(key, params, Likelihood(model, scale, batch.M), guide, batch) / n_obs
+        scored = Likelihood(model, scale, batch.M)
+        if plan.complete:  # rows are in or out as a whole: the model need not look at a mask
+            batch = ModelBatch(batch.X, batch.y)
+        return elbo.loss(key, params, scored, guide, batch) / n_obs
 
     return loss
 

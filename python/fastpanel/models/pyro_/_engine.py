@@ -201,7 +201,11 @@ def _schedule(prepared: Prepared, independent_rows: bool) -> list[list[Part]]:
     total = prepared.n_obs
     if len(prepared.groups) == 1 and independent_rows:
         skipped = torch.as_tensor(burn_in_rows(len(prepared.y), prepared.windows))
-        batch = ModelBatch(whole.X, whole.y, whole.M | skipped[:, None])
+        if prepared.complete:  # rows are in or out as a whole: the model need not look at a mask
+            rows = ~(skipped | whole.M.all(-1))
+            batch = ModelBatch(whole.X[rows], whole.y[rows])
+        else:
+            batch = ModelBatch(whole.X, whole.y, whole.M | skipped[:, None])
         return [[Part(batch, weight=1.0 / total)]]
     schedule = []
     for group in prepared.groups:
