@@ -10,6 +10,7 @@ pub struct Min;
 
 impl Accumulator for Min {
     const ANCHORED: bool = false;
+    const LIGHT: bool = true;
     type State<S: Simd> = S::F;
     type Factors<S: Simd> = ();
     #[inline(always)]
@@ -38,6 +39,7 @@ pub struct Max;
 
 impl Accumulator for Max {
     const ANCHORED: bool = false;
+    const LIGHT: bool = true;
     type State<S: Simd> = S::F;
     type Factors<S: Simd> = ();
     #[inline(always)]

@@ -11,17 +11,21 @@
 //! later one. When a lane meets its first value below the block's first row,
 //! its anchor changes and the suffixes are built again.
 
+use std::ops::Range;
+
 use crate::Exec;
-use crate::simd::{self, Kernel, Simd};
+use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
 use super::source::Source;
-use super::tiles::{Lanes, Sink, Tile, Tiles};
+use super::tiles::{Lanes, STRIP, Sink, Tile, Tiles};
 
 /// Mergeable statistics of eight columns.
 pub trait Accumulator: Copy + Sync {
     /// Are values taken relative to the anchor?
     const ANCHORED: bool;
+    /// Is there so little arithmetic that memory decides the speed?
+    const LIGHT: bool;
     /// What is kept besides the count.
     type State<S: Simd>: Copy;
     /// What follows from the count alone; worked out again only where the count changes.
@@ -56,11 +60,19 @@ pub fn sliding<A: Accumulator, X: Source>(
     let sink = Sink::new(out, rows, cols);
     let reach = window.reach(rows);
     let tiles = Tiles::new(rows, cols, reach * ROWS_OF_A_TASK.div_ceil(reach));
+    let tiles = if is_near::<A>(reach, cols) { tiles.of_width(cols) } else { tiles };
     let exec = exec.for_work(rows * cols);
     exec.for_each(tiles.count(), |i| {
         let pass = Pass { accumulator, source, window, tile: tiles.tile(i), sink };
         simd::run(exec.level(), pass);
     });
+}
+
+/// Do the whole rows of a block, those of the block before and the results fit a near cache, and
+/// is it worth the while to bring them there row by row before the columns are walked down?
+fn is_near<A: Accumulator>(reach: usize, cols: usize) -> bool {
+    const NEAR: usize = 1 << 14;
+    A::LIGHT && reach * cols <= NEAR
 }
 
 /// One tile; its first row is the first row of a block.
@@ -83,11 +95,53 @@ impl<A: Accumulator, X: Source> Kernel for Pass<'_, A, X> {
     fn run<S: Simd>(self) {
         let reach = self.window.reach(self.source.rows());
         let mut suffixes = vec![Part::empty(self.accumulator); reach + 1];
-        for start in self.tile.rows.clone().step_by(reach) {
-            let end = (start + reach).min(self.tile.rows.end);
-            for at in self.tile.vectors(reach) {
+        let mut states = vec![self.accumulator.empty::<S>(); reach + 1];
+        let near = is_near::<A>(reach, self.source.cols()) && self.tile.cols.len() > STRIP;
+        // Which vectors are known to miss nothing in the block before, and in the present one?
+        let width = self.tile.cols.len().div_ceil(LANES);
+        let (mut before, mut present) = (vec![false; width], vec![false; width]);
+        let Range { start: top, end: bottom } = self.tile.rows;
+        if near {
+            self.survey::<S>(top.saturating_sub(reach)..top, &mut present);
+        }
+        for start in (top..bottom).step_by(reach) {
+            let end = (start + reach).min(bottom);
+            if near {
+                std::mem::swap(&mut before, &mut present);
+                self.survey::<S>(start..end, &mut present);
+            }
+            for (g, at) in self.tile.vectors(reach).enumerate() {
                 let block = Block { pass: &self, start, reach, at };
-                block.run::<S>(end, &mut suffixes);
+                if near && start > 0 && before[g] && present[g] {
+                    block.run_whole::<S>(end, &mut states);
+                } else {
+                    block.run::<S>(end, &mut suffixes);
+                }
+            }
+        }
+    }
+}
+
+impl<A: Accumulator, X: Source> Pass<'_, A, X> {
+    /// Which vectors have a value in every one of `rows`? Reads them in the order in which they
+    /// lie, which brings them, and the places of their results, near.
+    #[inline(always)]
+    fn survey<S: Simd>(&self, rows: Range<usize>, whole: &mut [bool]) {
+        whole.fill(true);
+        let (source, sink) = (self.source, self.sink);
+        let Range { start: left, end: right } = self.tile.cols;
+        for t in rows {
+            for (g, whole) in whole.iter_mut().enumerate() {
+                let first = left + g * LANES;
+                let count = LANES.min(right - first);
+                // SAFETY: the rows and the columns of a tile exist, and are this task's.
+                let v = unsafe {
+                    sink.near(t, first);
+                    source.row::<S>(t, first, count)
+                };
+                let ok = S::valid(v);
+                let unused = u8::MAX.checked_shl(count as u32).unwrap_or(0);
+                *whole &= S::bits(ok) | unused == u8::MAX;
             }
         }
     }
@@ -177,6 +231,36 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
             let result = S::select(S::le(need, n), result, S::splat(f64::NAN));
             // SAFETY: the tile belongs to this task.
             unsafe { self.pass.sink.put::<S>(t, self.at, result) };
+        }
+    }
+
+    /// [`Block::run`] where neither this block nor the one before misses a value: the same
+    /// operations on the values, and a count that is the window's length.
+    #[inline(always)]
+    fn run_whole<S: Simd>(&self, end: usize, suffixes: &mut [A::State<S>]) {
+        let (accumulator, source, sink) = (self.pass.accumulator, self.pass.source, self.pass.sink);
+        let (start, reach, at) = (self.start, self.reach, self.at);
+        let everywhere = S::from_bits(u8::MAX);
+        let anchor = self.row::<S>(start);
+        let mut state = accumulator.empty::<S>();
+        for (j, suffix) in suffixes[..reach].iter_mut().enumerate().skip(1).rev() {
+            // SAFETY: the rows of a block and of the one before it, and the columns of a tile, exist.
+            let v = unsafe { source.row::<S>(start - reach + j, at.first, at.count) };
+            let v = if A::ANCHORED { S::sub(v, anchor) } else { v };
+            state = accumulator.push::<S>(state, everywhere, v);
+            *suffix = state;
+        }
+        let factors = accumulator.factors::<S>(S::splat(reach as f64));
+        let mut head = accumulator.empty::<S>();
+        for (t, suffix) in (start..end).zip(&suffixes[1..]) {
+            // SAFETY: as above.
+            let v = unsafe { source.row::<S>(t, at.first, at.count) };
+            let v = if A::ANCHORED { S::sub(v, anchor) } else { v };
+            head = accumulator.push::<S>(head, everywhere, v);
+            let all = accumulator.merge::<S>(*suffix, head);
+            let result = accumulator.finish::<S>(factors, all, anchor);
+            // SAFETY: the tile belongs to this task.
+            unsafe { sink.write::<S>(t, at, result) };
         }
     }
 

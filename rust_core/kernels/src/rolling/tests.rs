@@ -262,3 +262,33 @@ fn correlation_and_spectrum_of_known_columns() {
         assert!(out[9..].iter().all(|v| close(*v, 1.0, 1e-13)), "{level:?}");
     }
 }
+
+/// A wide table is walked another way than a column of its own, block by block, as values miss.
+#[test]
+fn a_wide_table_gives_the_bits_of_its_columns() {
+    let (rows, cols) = (47, 100);
+    let mut x: Vec<f64> =
+        (0..rows * cols).map(|i| ((i * 7919) % 1009) as f64 / 7.0 - 60.0).collect();
+    for (t, c) in [(0, 3), (1, 20), (11, 20), (17, 41), (18, 41), (30, 99), (46, 64)] {
+        x[t * cols + c] = f64::NAN;
+    }
+    x[22 * cols + 50] = f64::INFINITY;
+    for window in [Window::full(1), Window::full(6), Window::new(9, 2), Window::full(60)] {
+        for (name, kernel) in kernels(window) {
+            for exec in levels().flat_map(|level| [Exec::new(1, level), Exec::new(3, level)]) {
+                let mut wide = vec![0.0; x.len()];
+                kernel(exec, Table::new(&x, rows, cols), &mut wide);
+                for c in 0..cols {
+                    let column: Vec<f64> = (0..rows).map(|t| x[t * cols + c]).collect();
+                    let mut alone = vec![0.0; rows];
+                    kernel(exec, Table::new(&column, rows, 1), &mut alone);
+                    for t in 0..rows {
+                        let (a, b) = (wide[t * cols + c], alone[t]);
+                        let same = a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan());
+                        assert!(same, "{name} {exec:?} {window:?} row {t} column {c}: {a} {b}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -8,7 +8,7 @@ use crate::simd::{LANES, Simd};
 use super::source::prefetch_write;
 
 /// Columns of a strip that is walked down: a row of it spans few cache lines.
-const STRIP: usize = 64;
+pub const STRIP: usize = 64;
 
 /// A rectangle of the table.
 #[derive(Clone)]
@@ -97,6 +97,16 @@ impl<'a> Sink<'a> {
     pub fn new(out: &'a mut [f64], rows: usize, cols: usize) -> Sink<'a> {
         assert_eq!(out.len(), rows * cols, "output does not fit the table");
         Sink { out: SharedOut::new(out), cols }
+    }
+
+    /// Ask for the cache line of row `t`, column `c`, which will be written.
+    ///
+    /// # Safety
+    /// The place lies in the table.
+    #[inline(always)]
+    pub unsafe fn near(&self, t: usize, c: usize) {
+        // SAFETY: the caller's promise.
+        prefetch_write(unsafe { self.out.at(t * self.cols + c) });
     }
 
     /// [`Sink::write`] of a walk down the rows: asks for what comes after it.
