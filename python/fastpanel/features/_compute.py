@@ -6,13 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastpanel import _core
 from fastpanel.data import CleanBars, Panel, PriceArrays
 from fastpanel.errors import DataError
 from fastpanel.features._catalog import catalog, select
 from fastpanel.features._inputs import EPS, Inputs
 from fastpanel.typing import FloatArray
-
-_BLOCK = 1024
 
 
 def compute(
@@ -85,15 +84,11 @@ def compute(
 
 
 def _interleave(columns: list[FloatArray]) -> FloatArray:
-    """Stack ``[T, A]`` columns to ``[T, A, F]``, in blocks that stay in the cache."""
-    flat = [column.reshape(-1) for column in columns]
-    values = np.empty((flat[0].size, len(flat)))
-    for begin in range(0, flat[0].size, _BLOCK):
-        block = slice(begin, begin + _BLOCK)
-        for position, column in enumerate(flat):
-            values[block, position] = column[block]
+    """Stack ``[T, A]`` columns to a read-only ``[T, A, F]``."""
+    flat = [np.ascontiguousarray(column).reshape(-1) for column in columns]
+    values = _core.interleave(flat).reshape(*columns[0].shape, len(columns))
     values.flags.writeable = False
-    return values.reshape(*columns[0].shape, len(columns))
+    return values
 
 
 def _refuse_gaps(week: PriceArrays) -> None:
