@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastpanel import _core
+from fastpanel._runtime import interleave
 from fastpanel.data import CleanBars, Panel, PriceArrays
 from fastpanel.errors import DataError
 from fastpanel.features._catalog import catalog, select
 from fastpanel.features._inputs import EPS, Inputs
-from fastpanel.typing import FloatArray
 
 
 def compute(
@@ -78,17 +77,10 @@ def compute(
     absent = np.isnan(week.close)
     if not allow_ragged and absent.any():
         _refuse_gaps(week)
-    values = _interleave([inputs.column(column.name) for column in chosen])
+    values = interleave([inputs.column(column.name) for column in chosen])
+    values.flags.writeable = False  # nobody else holds it, so the panel takes it as it is
     mask = np.broadcast_to(absent[:, :, None], values.shape) if absent.any() else None
     return Panel(values, week.times, week.assets, chosen.names, mask)
-
-
-def _interleave(columns: list[FloatArray]) -> FloatArray:
-    """Stack ``[T, A]`` columns to a read-only ``[T, A, F]``."""
-    flat = [np.ascontiguousarray(column).reshape(-1) for column in columns]
-    values = _core.interleave(flat).reshape(*columns[0].shape, len(columns))
-    values.flags.writeable = False
-    return values
 
 
 def _refuse_gaps(week: PriceArrays) -> None:
