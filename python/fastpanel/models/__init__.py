@@ -24,6 +24,7 @@ from fastpanel.models._contract import (
     PyroGuide,
     PyroModel,
 )
+from fastpanel.models._forecaster import Forecaster, load
 from fastpanel.models._registries import (
     complexity,
     default_guide_registry,
@@ -50,6 +51,7 @@ __all__ = [
     "FitJob",
     "FitReport",
     "FitState",
+    "Forecaster",
     "KLAnnealing",
     "ModelBatch",
     "ModelConfig",
@@ -71,6 +73,7 @@ __all__ = [
     "fit_many",
     "group_windows",
     "guide_registry",
+    "load",
     "metric_registry",
     "model_registry",
     "predict",
