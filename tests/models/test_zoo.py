@@ -5,10 +5,8 @@ from __future__ import annotations
 import importlib
 from dataclasses import replace
 
-import jax
 import numpy as np
 import pytest
-from numpyro import handlers
 from scipy import stats
 
 from fastpanel import models
@@ -224,44 +222,3 @@ def test_complexity_grows_with_what_the_priors_leave_open():
     assert plain < of("factor_stochastic_vol") < plain + 3
     assert plain < of("factor_regime") < of("factor_regime", num_regimes=3)
     assert of("factor_regime", regimes={"shift": 0.01}) < of("factor_regime")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", CHAINS)
-def test_simulation_based_calibration(config, name):
-    # parameters from the prior, a panel from the model itself, its last week held back
-    jobs, truths, futures = [], [], []
-    given = settings(config, "numpyro", name, steps=400)
-    build = models.default_model_registry("numpyro")[name]
-    model = build({"coefficients": {"scale": 0.5}})
-    rng = np.random.default_rng(0)
-    for number in range(48):
-        X = rng.normal(size=(65, 2, 1)).astype(np.float32)
-        seeded = handlers.seed(model, jax.random.key(number))
-        trace = handlers.trace(seeded).get_trace(models.ModelBatch(X))
-        y = np.asarray(trace["obs"]["value"], dtype=np.float64)
-        jobs.append(models.FitJob(X[:64], y[:64], given))
-        truths.append((float(trace["beta"]["value"][0]), np.log(trace["sigma"]["value"])))
-        futures.append((X[64:], y[64]))
-    states = models.fit_many(jobs)
-    asks = [
-        models.PredictJob(X, state, given, 199)
-        for (X, _), state in zip(futures, states, strict=True)
-    ]
-    forecasts = models.predict_many(asks)
-    ranks = np.array(
-        [
-            (forecast["samples"][:, 0] < y).mean(0)
-            for forecast, (_, y) in zip(forecasts, futures, strict=True)
-        ]
-    )
-    assert stats.kstest(ranks[:, 0], "uniform").pvalue > 1e-3
-    counts = np.histogram(ranks, bins=8, range=(0, 1))[0]
-    assert stats.chisquare(counts).pvalue > 1e-3
-    for site, column in (("beta", 0), ("sigma", 1)):
-        z = [
-            np.ravel((truth[column] - s.params[f"{site}_loc"]) / s.params[f"{site}_scale"])
-            for truth, s in zip(truths, states, strict=True)
-        ]
-        assert 0.6 < np.std(z) < 1.6
-        assert abs(np.mean(z)) < 0.4
