@@ -7,7 +7,7 @@ RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.t
 CORE := $(VENV)/.built
 ENVIRONMENT := $(VENV)/.locked
 
-.PHONY: demo test bench bench-smoke performance lint docs env build lock clean help
+.PHONY: demo test bench bench-smoke performance sanitize lint docs env build lock clean help
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -46,6 +46,11 @@ bench-smoke: build ## every benchmark at a small size; fails when a ratio falls 
 
 performance: build ## docs/performance.md and its chart from the saved report
 	$(BIN)/python -m benches.render
+
+sanitize: ## the kernel crate's tests under AddressSanitizer, every SIMD level that the CPU has
+	cd rust_core/kernels && RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cdebug-assertions" \
+		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo test --release \
+		--quiet --target $$(rustc -vV | sed -n 's/host: //p') --target-dir ../../target/sanitize
 
 lint: build ## formatting, types, layers, Rust lints
 	$(BIN)/ruff check python tests benches examples

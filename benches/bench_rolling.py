@@ -136,6 +136,7 @@ WINDOWS = {
             ),
             read=None,
             note="the upper of the two middle values; knows no missing values",
+            skip=("daily-252", "intraday-252"),
         ),
         "pandas": panda(lambda r: r.median()),
         "polars": bear(lambda c, w: c.rolling_median(w)),

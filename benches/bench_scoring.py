@@ -158,7 +158,7 @@ test_points = suite(
     {
         "crps": {
             "fastpanel": crps("qd"),
-            "fastpanel, S first": lambda i: (
+            "fastpanel S first": lambda i: (
                 lambda: fp.scoring.crps_ensemble(i.y, i.members_first, 0)
             ),
             "properscoring": lambda i: lambda: properscoring.crps_ensemble(i.y, i.x),

@@ -137,17 +137,19 @@ def _run(benchmark: Any, case: Case) -> None:
     if SMOKE and case.ours and case.rival.read and case.ours.read:
         got, want = case.rival.read(call()), case.ours.read(case.ours.prepare(inputs)())
         np.testing.assert_allclose(got, want, rtol=case.rival.rtol, atol=1e-2 * case.rival.rtol)
-    rounds = 1
+    once = case.rival.once and not SMOKE
+    started = time.perf_counter()
     with Peak() as peak:
-        if case.rival.once and not SMOKE:
+        if once:
             benchmark.pedantic(call, rounds=1)
         else:
             call()
-    if not (case.rival.once and not SMOKE):
-        started = time.perf_counter()
-        call()
-        second = time.perf_counter() - started
-        rounds = 1 if second > SLOW else max(3, min(50, int(BUDGET / max(second, 1e-7))))
+    if not once:
+        rounds = 1
+        if time.perf_counter() - started < SLOW:
+            started = time.perf_counter()  # the first call may have compiled
+            call()
+            rounds = max(3, min(50, int(BUDGET / (time.perf_counter() - started))))
         benchmark.pedantic(call, rounds=rounds)
     benchmark.group = f"{case.family}.{case.kernel} {case.size}"
     benchmark.extra_info |= {

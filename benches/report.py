@@ -132,7 +132,7 @@ def below_floor(table: Sequence[Row], floors: Mapping[str, float]) -> list[str]:
 
 def versions(table: Sequence[Row]) -> dict[str, str]:
     """Version of every library in the table."""
-    names = sorted({row.library.split()[0] for row in table} | {"numpy", "numba"})
+    names = sorted({row.library.replace(",", "").split()[0] for row in table} | {"numpy", "numba"})
     return {name: metadata.version(DISTRIBUTIONS.get(name, name)) for name in names}
 
 

@@ -6,10 +6,14 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
+
+import numpy as np
 
 from fastpanel import _core
 from fastpanel.errors import ParameterError
+from fastpanel.typing import FloatArray
 
 Reducer = Callable[[Any], float]
 
@@ -87,14 +91,52 @@ def compile_reducer(func: Any, where: str, arrays: int = 1) -> None:
         )
 
 
-def warn_plain(func: Any, where: str, each: str = "window by window") -> None:
+def warn_plain(func: Any, where: str, each: str, stacklevel: int = 3) -> None:
     """Say that a plain Python function is slow, and what makes it fast."""
     warnings.warn(
         f"{where} calls the plain Python function '{getattr(func, '__name__', func)}' {each}, "
         "which is slow; decorate it with @numba.njit to run it compiled and on all cores",
         UserWarning,
-        stacklevel=3,
+        stacklevel=stacklevel,
     )
+
+
+Loop = Callable[..., None]
+
+
+@lru_cache(maxsize=256)
+def compiled(make_loop: Callable[[Any], Loop], func: Any) -> Loop:
+    """Compile the loop around one user's function; it runs without the GIL."""
+    import numba
+
+    return cast(Loop, numba.njit(nogil=True)(make_loop(func)))
+
+
+def reducing(make_loop: Callable[[Any], Loop], func: Any, where: str, each: str) -> Loop:
+    """Loop around a reducer of one read-only window: compiled, or as plain Python.
+
+    A function with declared signatures, which know no read-only arrays, gets copies.
+    """
+    if not is_compiled(func):
+        warn_plain(func, where, each, stacklevel=4)
+        return make_loop(func)
+    compile_reducer(func, where)
+    return compiled(make_loop, func if takes_read_only(func) else _on_copies(func))
+
+
+@lru_cache(maxsize=256)
+def _on_copies(func: Any) -> Any:
+    import numba
+
+    return numba.njit(lambda window: func(window.copy()))
+
+
+def scratch(n: int) -> tuple[FloatArray, FloatArray]:
+    """Room for ``n`` values to write, and the same room to read only."""
+    room = np.empty(n)
+    held = room.view()
+    held.flags.writeable = False
+    return room, held
 
 
 def share_out(tasks: Sequence[Callable[[], None]]) -> None:

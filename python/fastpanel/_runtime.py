@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import platform
 from importlib import metadata
@@ -12,7 +13,7 @@ import numpy as np
 from fastpanel import _core
 from fastpanel._version import __version__
 from fastpanel.errors import ParameterError, ShapeError
-from fastpanel.typing import ArrayLike, FloatArray
+from fastpanel.typing import AnyArray, ArrayLike, FloatArray
 
 _OPTIONAL = ("torch", "pyro-ppl", "jax", "numpyro", "optuna", "ray", "mlflow", "matplotlib")
 _REQUIRED = ("numpy", "scipy", "polars", "pyarrow", "numba", "pydantic")
@@ -73,7 +74,7 @@ def show_versions() -> dict[str, Any]:
 
 
 def canonical(x: ArrayLike, name: str, *, ndim: int | None = None) -> FloatArray:
-    """``x`` as C-contiguous float64; copies only if it has to.
+    """``x`` as C-contiguous, aligned float64; copies only if it has to.
 
     Raises
     ------
@@ -82,12 +83,62 @@ def canonical(x: ArrayLike, name: str, *, ndim: int | None = None) -> FloatArray
     ParameterError
         The values are not real numbers.
     """
-    array = np.asarray(x)
-    if array.dtype.kind not in "fiub":
-        raise ParameterError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    array = as_array(x, name)
     if ndim is not None and array.ndim != ndim:
         raise ShapeError(f"{name} must have {ndim} axes, got shape {array.shape}")
-    return np.ascontiguousarray(array, dtype=np.float64)
+    ready = np.ascontiguousarray(array, dtype=np.float64)
+    return ready if ready.flags.aligned else ready.copy()
+
+
+def as_array(x: Any, name: str) -> AnyArray:
+    """``x`` as an array of real numbers of whatever dtype and order.
+
+    Raises
+    ------
+    ShapeError
+        Nested lists of different lengths.
+    ParameterError
+        The values are not real numbers.
+    """
+    try:
+        array = np.asarray(x)
+    except ValueError as error:
+        raise ShapeError(f"{name} is not an array: {error}") from None
+    if array.dtype.kind not in "fiub":
+        raise ParameterError(f"{name} must hold real numbers, got dtype {array.dtype}")
+    return array
+
+
+def real(x: Any, name: str) -> FloatArray:
+    """``x`` as float64 in whatever order it lies.
+
+    Raises
+    ------
+    ParameterError
+        The values are not real numbers.
+    """
+    return as_array(x, name).astype(np.float64, copy=False)
+
+
+def number(value: Any, name: str) -> float:
+    """``value`` as a float.
+
+    Raises
+    ------
+    ParameterError
+        It is not one real number.
+    """
+    if isinstance(value, str | bytes | complex) or np.ndim(value) > 0:
+        raise ParameterError(f"{name} must be a number, got {value!r}")
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ParameterError(f"{name} must be a number, got {value!r}") from None
+
+
+def has_axis(axis: Any, ndim: int) -> bool:
+    """Tell whether ``axis`` is an integer that counts one of ``ndim`` axes, also from the end."""
+    return hasattr(axis, "__index__") and -ndim <= operator.index(axis) < ndim
 
 
 def _version(name: str) -> str | None:

@@ -142,39 +142,41 @@ fn ewm_std<'py>(
     like(py, &x, |exec, out| ewm::ewm_std(exec, rows, decay, bias, out))
 }
 
-/// A new array with one value per row of `x`, filled by `kernel`.
-fn per_row<'py>(
-    py: Python<'py>,
-    x: &In<'py>,
-    kernel: impl FnOnce(Exec, &mut [f64]) + Send,
-) -> PyResult<Out<'py>> {
-    let [rows, _] = shape(x, "x")?;
-    let mut out = empty(py, &[rows]);
-    let target = values_mut(&mut out);
-    enter(py, |exec| kernel(exec, target));
-    Ok(out)
+/// The rows asked for, which must rise and exist; all of them by default.
+fn wanted(rows: Option<In<'_, i64>>, x: &In<'_>) -> PyResult<Vec<usize>> {
+    let [all, _] = shape(x, "x")?;
+    let Some(rows) = rows else { return Ok((0..all).collect()) };
+    let rows = values(&rows, "rows")?;
+    let inside = rows.iter().all(|&t| usize::try_from(t).is_ok_and(|t| t < all));
+    if inside && rows.is_sorted_by(|a, b| a < b) {
+        return Ok(rows.iter().map(|&t| t as usize).collect());
+    }
+    Err(PyValueError::new_err(format!("rows must rise within 0..{all}")))
 }
 
-#[pyfunction]
-fn rolling_corr_mean<'py>(
-    py: Python<'py>,
-    x: In<'py>,
-    len: usize,
-    min_periods: usize,
-) -> PyResult<Out<'py>> {
-    let (rows, window) = (table(&x, "x")?, window(len, min_periods)?);
-    per_row(py, &x, |exec, out| correlation::corr_mean(exec, rows, window, out))
+macro_rules! markets {
+    ($($name:ident => $kernel:expr),* $(,)?) => {$(
+        #[pyfunction]
+        #[pyo3(signature = (x, len, min_periods, rows=None))]
+        fn $name<'py>(
+            py: Python<'py>,
+            x: In<'py>,
+            len: usize,
+            min_periods: usize,
+            rows: Option<In<'py, i64>>,
+        ) -> PyResult<Out<'py>> {
+            let (table, window, wanted) = (table(&x, "x")?, window(len, min_periods)?, wanted(rows, &x)?);
+            let mut out = empty(py, &[wanted.len()]);
+            let target = values_mut(&mut out);
+            enter(py, |exec| $kernel(exec, table, window, &wanted, target));
+            Ok(out)
+        }
+    )*};
 }
 
-#[pyfunction]
-fn rolling_pc1_share<'py>(
-    py: Python<'py>,
-    x: In<'py>,
-    len: usize,
-    min_periods: usize,
-) -> PyResult<Out<'py>> {
-    let (rows, window) = (table(&x, "x")?, window(len, min_periods)?);
-    per_row(py, &x, |exec, out| spectrum::pc1_share(exec, rows, window, out))
+markets! {
+    rolling_corr_mean => correlation::corr_mean,
+    rolling_pc1_share => spectrum::pc1_share,
 }
 
 fn bars<'a>(high: &'a In<'_>, low: &'a In<'_>, close: &'a In<'_>) -> PyResult<Bars<'a>> {

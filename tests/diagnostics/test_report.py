@@ -188,3 +188,12 @@ def test_candidate_table_is_cut_and_says_so():
     table = candidate_table(select(es, [[0]]), limit=5)
     assert len(table.rows) == 5
     assert table.caption.startswith("The best 5 of 30 candidates.")
+
+
+def test_folded_items_open_on_demand_and_are_escaped():
+    from fastpanel.diagnostics import Folded
+
+    folded = Folded("3 < 4 more", (Text("behind the line"), Table(("a",), ((1,),))))
+    page = render_report(Report("r", sections=(Section("s", (folded,)),)))
+    assert "<details><summary>3 &lt; 4 more</summary>" in page
+    assert page.index("<details>") < page.index("behind the line") < page.index("</details>")

@@ -75,3 +75,14 @@ def test_only_kernel_packages_reach_the_extension():
     }
     assert importers <= allowed
     assert "rolling" in importers
+
+
+def test_one_source_for_all_processors():
+    x86 = {"simd/avx2.rs", "simd/avx512.rs"}
+    kernels = ROOT / "rust_core" / "kernels" / "src"
+    for path in sorted(kernels.rglob("*.rs")):
+        code = path.read_text(encoding="utf-8").splitlines()
+        for number, line in enumerate(code):
+            if "::arch::" in line and path.relative_to(kernels).as_posix() not in x86:
+                before = "\n".join(code[max(number - 5, 0) : number])
+                assert 'target_arch = "x86_64"' in before, f"{path}:{number + 1}"

@@ -52,6 +52,28 @@ def test_agrees_with_pandas(decay, gaps, adjust, min_periods, level):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    "run",
+    [
+        lambda x: ewm_mean(x, span=10, min_periods=3),
+        lambda x: ewm_mean(x, span=10, adjust=False),
+        lambda x: ewm_std(x, span=10),
+        lambda x: ewm_std(x, span=10, adjust=False, bias=True),
+        lambda x: fp.rolling.rsi(x, 5, "wilder"),
+        lambda x: fp.rolling.atr(x + 1, x - 1, x, 5, "wilder"),
+    ],
+)
+def test_neighbours_with_gaps_change_no_bit(run, level):
+    rng = np.random.default_rng(22)
+    x = 100 + rng.normal(size=(80, 21))
+    alone = np.hstack([run(x[:, [c]]) for c in range(21)])
+    np.testing.assert_array_equal(run(x), alone)
+    x[rng.integers(80, size=11), np.arange(0, 21, 2)] = np.nan  # one hole in every other column
+    with_gaps = np.hstack([run(x[:, [c]]) for c in range(21)])
+    np.testing.assert_array_equal(run(x), with_gaps)
+    np.testing.assert_array_equal(with_gaps[:, 1::2], alone[:, 1::2])
+
+
 def test_worked_example():
     np.testing.assert_allclose(ewm_mean([1.0, 2.0, 4.0], alpha=0.5), [1.0, 5 / 3, 3.0], rtol=1e-15)
     p = 0.01 * np.arange(60)

@@ -129,6 +129,26 @@ def test_order_statistics_of_long_windows(window, digits, level, threads):
 
 
 @every_case
+@pytest.mark.parametrize("needed", [3, 8])
+def test_one_hole_in_a_whole_table(case, needed, level):
+    x = np.random.default_rng(16).normal(size=(34, 34))
+    x[np.arange(34), np.arange(34)] = np.nan  # column c misses row c alone
+    got = case.run(x, 8, min_periods=needed)
+    np.testing.assert_allclose(got, naive(case, x, 8, needed), rtol=1e-11, atol=1e-13)
+
+
+@every_case
+def test_neighbours_change_no_bit(case, level):
+    rng = np.random.default_rng(17)
+    x = rng.normal(size=(100, 21))
+    alone = np.hstack([case.run(x[:, [c]], 12, min_periods=5) for c in range(21)])
+    np.testing.assert_array_equal(case.run(x, 12, min_periods=5), alone)
+    x[:, ::2] = holes(x[:, ::2], rng, 0.2)
+    together = case.run(x, 12, min_periods=5)
+    np.testing.assert_array_equal(together[:, 1::2], alone[:, 1::2])
+
+
+@every_case
 def test_later_rows_change_no_bit(case):
     rng = np.random.default_rng(8)
     x = holes(rng.normal(size=(150, 19)), rng, 0.3)

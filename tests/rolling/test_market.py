@@ -141,3 +141,30 @@ def test_empty_and_wrong_input(run):
         run(np.zeros(4), 2)
     with pytest.raises(ParameterError, match="min_periods"):
         run(np.zeros((4, 2)), 2, min_periods=3)
+
+
+@pytest.mark.parametrize("run", [corr_mean, pc1_share])
+@pytest.mark.parametrize("gaps", [0.0, 0.05])
+def test_rows_get_the_same_bits(run, gaps, threads):
+    x = panel((400, 11), gaps)
+    whole = run(x, 60, min_periods=30)
+    for rows in ([], [0], [399], range(4, 400, 5), [3, 60, 61, 119, 120, 300], range(400)):
+        got = run(x, 60, min_periods=30, rows=np.array(rows, dtype=np.int64))
+        np.testing.assert_array_equal(got, whole[list(rows)])
+
+
+@pytest.mark.parametrize("run", [corr_mean, pc1_share])
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([3, 3], "rows must rise, got 3 before 3"),
+        ([5, 2], "rows must rise, got 5 before 2"),
+        ([-1, 2], "rows must lie between 0 and 29, got -1"),
+        ([30], "rows must lie between 0 and 29, got 30"),
+        ([1.5], "row numbers"),
+        ([[1]], "row numbers"),
+    ],
+)
+def test_refuses_wrong_rows(run, rows, message):
+    with pytest.raises(ParameterError, match=message):
+        run(np.zeros((30, 3)), 5, rows=rows)

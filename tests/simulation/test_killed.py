@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -16,9 +18,13 @@ from fastpanel.simulation._units import plan_batches
 
 
 def everything(folder: Path) -> dict[str, bytes | str]:
-    """All files; of the manifest and the ledger what does not depend on the clock."""
+    """All files; of the manifest and the ledger what does not depend on the clock.
+
+    ``tracking.jsonl`` is a diary: it tells of every start and of the times.
+    """
     found: dict[str, bytes | str] = {}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name != ".lock"):
+    diaries = {".lock", "tracking.jsonl"}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file() and p.name not in diaries):
         name = str(path.relative_to(folder))
         if path.name == "ledger.jsonl":
             lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -84,3 +90,50 @@ def seeds_by_unit(config) -> list[dict]:
         outer = {unit_seed(seed, 1_000_000_007, plan.group, week, 0) for week in weeks}
         known.append({"units": {(plan.group, "outer", -1)}, "seeds": outer})
     return known
+
+
+FULL_RUN = """
+import json, sys
+import fastpanel as fp
+from tests.simulation.conftest import make_panel
+fp.simulation.run(json.loads(sys.argv[1]), panel=make_panel(), progress=False)
+"""
+
+
+@pytest.mark.slow
+def test_killed_while_numpyro_fits(config, tmp_path):
+    pytest.importorskip("numpyro")
+    config["tuning"]["batch_units"] = 1
+    config["outer"] = {"test_groups": [2], "refit_every": 7}
+    config["training"] = {"svi": {"num_steps": 40}}
+    config["flags"] = {"simulation_mode": "full", "stop_after": "outer"}
+
+    def start(root):
+        return subprocess.Popen(
+            [sys.executable, "-c", FULL_RUN, json.dumps(config)],
+            env={
+                **os.environ,
+                "PYTHONPATH": "python:.",
+                "SIMULATION_SOURCE": str(root),
+                # programs are compiled once for all four processes
+                "JAX_COMPILATION_CACHE_DIR": str(tmp_path / "compiled"),
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            },
+        )
+
+    assert start(tmp_path / "calm").wait() == 0
+    folder = tmp_path / "killed" / "run"
+    ledger = folder / "inner" / "outer_2" / "ledger.jsonl"
+    lines_after_a_kill = []
+    for reached in (ledger, folder / "preprocessing" / "outer_2.json"):
+        child = start(tmp_path / "killed")
+        while not reached.exists() and child.poll() is None:
+            time.sleep(0.002)
+        child.kill()
+        assert child.wait() == -signal.SIGKILL
+        lines_after_a_kill.append(ledger.read_text().splitlines())
+    assert [len(lines) for lines in lines_after_a_kill] == [1, 2]
+    assert start(tmp_path / "killed").wait() == 0
+    assert everything(folder) == everything(tmp_path / "calm" / "run")
+    assert ledger.read_text().splitlines() == lines_after_a_kill[1]  # with their seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import date
 
 import numpy as np
 import polars as pl
@@ -156,3 +157,17 @@ def test_a_run_from_the_stores(stores, monkeypatch):
     result = fp.simulation.run(config, progress=False)
     assert result.folder == stores / "runs" / "2017-52"
     assert (result.folder / "inputs" / "panel_tensor.pt").is_file()
+
+
+def test_days_of_bars_are_sessions_of_an_exchange_on_request():
+    pytest.importorskip("exchange_calendars")
+    market = {"n_assets": 2, "years": 1, "bar": "4h", "late_listers": 0, "seed": 2}
+    values = {"bars": "simulated", "simulated": market, "groups": ("breakout",)}
+    plain = build_dataset(DatasetParams(**values))
+    local = build_dataset(DatasetParams(**values, calendar="XNYS"))
+    # New York closes at 21:00 in winter and at 20:00 in summer, so a Friday bar of 20:00 counts
+    # for the next week in summer
+    hours = {t.astype("datetime64[D]").item(): t.astype("datetime64[h]").item().hour
+             for t in local.times}  # fmt: skip
+    assert (hours[date(2016, 1, 8)], hours[date(2016, 7, 8)]) == (20, 16)
+    assert {t.astype("datetime64[h]").item().hour for t in plain.times} == {20}

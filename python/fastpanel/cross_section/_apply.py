@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fastpanel._jit import (
-    Reducer,
-    compile_reducer,
-    is_compiled,
-    pieces,
-    share_out,
-    shares,
-    takes_read_only,
-    warn_plain,
-)
+from fastpanel._jit import Loop, Reducer, pieces, reducing, scratch, share_out, shares
 from fastpanel.cross_section._table import to_rows
 from fastpanel.errors import ParameterError
-from fastpanel.typing import ArrayLike, FloatArray, IntArray
+from fastpanel.typing import ArrayLike, FloatArray
 
 
 def apply(x: ArrayLike, func: Reducer, *, axis: int = -1) -> FloatArray:
@@ -72,49 +63,27 @@ def apply(x: ArrayLike, func: Reducer, *, axis: int = -1) -> FloatArray:
     if not callable(func):
         raise ParameterError(f"func must be a function of one 1-D array, got {func!r}")
     table, shape = to_rows(x, axis)
-    values, counts = _values_first(table)
-    result = np.full(len(table), np.nan)
-    if is_compiled(func):
-        compile_reducer(func, "cross_section.apply")
-        values.flags.writeable = not takes_read_only(func)
-        drive = _driver(func)
-        cut = pieces(len(table), shares())
-        share_out([partial(drive, values, counts, piece, result) for piece in cut])
-    else:
-        warn_plain(func, "cross_section.apply")
-        values.flags.writeable = False
-        for row in np.flatnonzero(counts):
-            result[row] = func(values[row, : counts[row]])
+    loop = reducing(_reduce, func, "cross_section.apply", "row by row")
+    result = np.empty(len(table))
+
+    def run(piece: tuple[int, int]) -> None:
+        loop(table, piece, *scratch(table.shape[1]), result)
+
+    share_out([partial(run, piece) for piece in pieces(len(table), shares())])
     return result.reshape(shape[:-1])
 
 
-def _values_first(table: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Per row its values in front, and how many there are."""
-    present = ~np.isnan(table)
-    counts = present.sum(axis=1)
-    values = table.copy()
-    for row in np.flatnonzero(counts < table.shape[1]):
-        values[row, : counts[row]] = table[row, present[row]]
-    return values, counts
+def _reduce(func: Reducer) -> Loop:
+    """Reduce the values present of some rows; Python as it stands, or compiled."""
 
-
-@lru_cache(maxsize=256)
-def _driver(func: Any) -> Any:
-    """Compile the loop over rows of one reducer."""
-    import numba
-
-    def hand(row: Any) -> Any:
-        return row
-
-    def hand_copy(row: Any) -> Any:
-        return row.copy()
-
-    # A function with declared signatures gets a copy: it could write into its row.
-    give = numba.njit(hand if takes_read_only(func) else hand_copy)
-
-    def drive(values: Any, counts: Any, piece: Any, out: Any) -> None:
+    def loop(table: Any, piece: Any, room: Any, held: Any, out: Any) -> None:
         for row in range(piece[0], piece[1]):
-            if counts[row] > 0:
-                out[row] = func(give(values[row][: counts[row]]))
+            count = 0
+            for column in range(table.shape[1]):
+                value = table[row, column]
+                if value == value:  # noqa: PLR0124  not NaN
+                    room[count] = value
+                    count += 1
+            out[row] = func(held[:count]) if count > 0 else np.nan
 
-    return numba.njit(nogil=True)(drive)
+    return loop

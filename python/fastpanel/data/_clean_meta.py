@@ -58,7 +58,7 @@ def daily_meta(
     for asset in assets:
         own = by_asset.get((asset,), days.clear()).get_column("session").to_numpy()
         calendar = _days_between(*limits[asset], sessions)
-        absent = np.setdiff1d(calendar, own.astype("datetime64[D]"))
+        absent = _without(calendar, own.astype("datetime64[D]"))
         rows[asset] = len(own)
         missing[asset] = [utc_text(_stamp(day, known, stamps)) for day in absent]
         months, counts = np.unique(absent.astype("datetime64[M]"), return_counts=True)
@@ -82,7 +82,15 @@ def _gaps(labels: Any, own: Any) -> Any:
     if len(own) == 0:
         return own
     inside = labels[(labels >= own.min()) & (labels <= own.max())]
-    return np.setdiff1d(inside, own)
+    return _without(inside, own)
+
+
+def _without(times: Any, own: Any) -> Any:
+    """Entries of sorted ``times`` that sorted ``own`` lacks."""
+    if len(own) == 0:
+        return times
+    at = np.minimum(np.searchsorted(own, times), len(own) - 1)
+    return times[own[at] != times]
 
 
 def _days_between(first: Any, last: Any, sessions: Sessions | None) -> Any:

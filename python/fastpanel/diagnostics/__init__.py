@@ -20,10 +20,11 @@ from fastpanel.diagnostics._draw_calibration import (
 from fastpanel.diagnostics._draw_fan import draw_fan
 from fastpanel.diagnostics._draw_outcome import draw_candidates, draw_pnl
 from fastpanel.diagnostics._draw_quality import draw_quality
+from fastpanel.diagnostics._draw_regimes import draw_coverage_by_regime
 from fastpanel.diagnostics._fan import Fan, fan
 from fastpanel.diagnostics._files import png, save_figure
 from fastpanel.diagnostics._forecasts import Forecasts, pool_splits
-from fastpanel.diagnostics._page import Facts, Picture, Report, Section, Table, Text
+from fastpanel.diagnostics._page import Facts, Folded, Picture, Report, Section, Table, Text
 from fastpanel.diagnostics._report import render_report, write_report
 from fastpanel.diagnostics._spec import DiagnosticsSpec, FanChartSpec
 from fastpanel.diagnostics._write import (
@@ -31,6 +32,7 @@ from fastpanel.diagnostics._write import (
     write_candidates,
     write_fan_charts,
     write_pnl,
+    write_regimes,
 )
 
 __all__ = [
@@ -40,6 +42,7 @@ __all__ = [
     "Facts",
     "Fan",
     "FanChartSpec",
+    "Folded",
     "Forecasts",
     "Picture",
     "PitHistogram",
@@ -51,6 +54,7 @@ __all__ = [
     "coverage_curve",
     "coverage_over_time",
     "draw_candidates",
+    "draw_coverage_by_regime",
     "draw_coverage_curve",
     "draw_coverage_over_time",
     "draw_fan",
@@ -68,5 +72,6 @@ __all__ = [
     "write_candidates",
     "write_fan_charts",
     "write_pnl",
+    "write_regimes",
     "write_report",
 ]

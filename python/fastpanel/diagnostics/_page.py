@@ -52,7 +52,15 @@ class Picture:
     caption: str = ""
 
 
-Item: TypeAlias = Text | Facts | Table | Picture
+@dataclass(frozen=True)
+class Folded:
+    """Items behind a line that opens them; for what few readers need."""
+
+    title: str
+    items: tuple[Text | Facts | Table | Picture, ...]
+
+
+Item: TypeAlias = Text | Facts | Table | Picture | Folded
 
 
 @dataclass(frozen=True)

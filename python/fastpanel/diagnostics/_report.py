@@ -9,7 +9,17 @@ from pathlib import Path
 
 from fastpanel._files import write_text
 from fastpanel._version import __version__
-from fastpanel.diagnostics._page import Cell, Facts, Item, Picture, Report, Section, Table, Text
+from fastpanel.diagnostics._page import (
+    Cell,
+    Facts,
+    Folded,
+    Item,
+    Picture,
+    Report,
+    Section,
+    Table,
+    Text,
+)
 from fastpanel.errors import ArtifactError
 
 _STYLE = """
@@ -46,8 +56,14 @@ figcaption{padding:.6rem .9rem;font-size:.92rem;border-top:1px solid var(--line)
 border-radius:.7rem}
 table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
 caption{caption-side:bottom;text-align:left;padding:.5rem .8rem;font-size:.88rem}
-th,td{padding:.4rem .8rem;text-align:left;white-space:nowrap;border-bottom:1px solid var(--line)}
-th{color:var(--muted);font-weight:600;font-size:.85rem}
+th,td{padding:.4rem .7rem;text-align:left;border-bottom:1px solid var(--line);vertical-align:top}
+td.num{white-space:nowrap}
+th{color:var(--muted);font-weight:600;font-size:.85rem;vertical-align:bottom}
+tr>:first-child{position:sticky;left:0;background:var(--card);
+box-shadow:1px 0 0 var(--line);min-width:5.5rem;max-width:11rem;overflow-wrap:break-word}
+tr.pick>:first-child{background:var(--tint)}
+details{margin:1rem 0}
+summary{cursor:pointer;color:var(--accent);font-weight:600;padding:.4rem 0}
 tr:last-child td{border-bottom:0}
 .num{text-align:right}
 tr.pick td{background:var(--tint);font-weight:600}
@@ -103,15 +119,20 @@ def render_report(report: Report) -> str:
 
 
 def _section(name: str, section: Section) -> str:
-    parts = [f'<section id="{name}">', f"<h2>{escape(section.title)}</h2>"]
+    head = [f'<section id="{name}">', f"<h2>{escape(section.title)}</h2>"]
+    return _lines([*head, *_items(section.items), "</section>"])
+
+
+def _items(items: tuple[Item, ...]) -> list[str]:
+    parts: list[str] = []
     pictures: list[str] = []
-    for item in section.items:
+    for item in items:
         if isinstance(item, Picture):
             pictures.append(_picture(item))
             continue
         parts += [*_gallery(pictures), _item(item)]
         pictures = []
-    return _lines([*parts, *_gallery(pictures), "</section>"])
+    return [*parts, *_gallery(pictures)]
 
 
 def _gallery(pictures: list[str]) -> list[str]:
@@ -125,6 +146,9 @@ def _item(item: Item) -> str:
         return _facts(item.items)
     if isinstance(item, Picture):
         return _picture(item)
+    if isinstance(item, Folded):
+        inside = _lines(_items(item.items))
+        return f"<details><summary>{escape(item.title)}</summary>\n{inside}\n</details>"
     return _text(item)
 
 

@@ -8,7 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from fastpanel._jit import compile_for, is_compiled, pieces, share_out, shares, warn_plain
+from fastpanel._jit import (
+    Loop,
+    compile_for,
+    compiled,
+    is_compiled,
+    pieces,
+    share_out,
+    shares,
+    warn_plain,
+)
 from fastpanel.errors import ParameterError, ShapeError
 from fastpanel.features._inputs import Inputs
 from fastpanel.typing import FloatArray
@@ -63,10 +72,9 @@ def _by_asset(function: Callable[..., Any], arrays: Sequence[FloatArray], where:
                 f"{where}: func must return one 1-D array per asset, it returns {result}"
             )
         lengths = np.full(assets, rows)
-        drive = _driver(function, len(arrays))
-        share_out(
-            [partial(drive, stack, piece, out, lengths) for piece in pieces(assets, shares())]
-        )
+        run = compiled(_loop(len(arrays)), function)
+        tasks = pieces(assets, shares())
+        share_out([partial(run, stack, piece, out, lengths) for piece in tasks])
         for length in lengths[lengths != rows]:
             _check_shape((int(length),), (rows,), where)
     else:
@@ -90,21 +98,22 @@ def _result_type(function: Any, count: int, ndim: int, where: str) -> Any:
     return compile_for(function, (array,) * count, where, f"{count} {ndim}-D float64 arrays")
 
 
-@lru_cache(maxsize=256)
-def _driver(function: Any, count: int) -> Any:
-    """Compile the loop over the assets ``piece[0]`` to ``piece[1]`` around one function."""
-    import numba
-
+@lru_cache(maxsize=32)
+def _loop(count: int) -> Callable[[Any], Loop]:
+    """How to loop over assets around a function of so many arrays; to be compiled."""
     take = _taker(count)
 
-    def drive(stack: Any, piece: Any, out: Any, lengths: Any) -> None:
-        for asset in range(piece[0], piece[1]):
-            values = function(*take(stack, asset))
-            lengths[asset] = len(values)
-            if len(values) == out.shape[1]:
-                out[asset] = values
+    def around(function: Any) -> Loop:
+        def loop(stack: Any, piece: Any, out: Any, lengths: Any) -> None:
+            for asset in range(piece[0], piece[1]):
+                values = function(*take(stack, asset))
+                lengths[asset] = len(values)
+                if len(values) == out.shape[1]:
+                    out[asset] = values
 
-    return numba.njit(nogil=True)(drive)
+        return loop
+
+    return around
 
 
 @lru_cache(maxsize=32)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from fastpanel import cross_section, rolling
 from fastpanel.features._inputs import Inputs
 from fastpanel.features._mean_reversion import NORMAL_MAD
 from fastpanel.features._volatility import against_prior
-from fastpanel.typing import FloatArray, IntArray
+from fastpanel.typing import FloatArray
 
 
 def _to_all(x: Inputs, values: FloatArray) -> FloatArray:
@@ -36,39 +38,23 @@ def glob_vol_regime_cc(x: Inputs, days: int) -> FloatArray:
 
 def glob_corr_mean(x: Inputs, days: int) -> FloatArray:
     """Mean correlation over pairs of assets."""
-    returns, weeks, last = _market_windows(x, days)
-    out = np.full(len(x.weekly.times), np.nan)
-    if len(weeks):
-        out[weeks] = rolling.corr_mean(returns, days, min_periods=days // 2)[last]
-    return _to_all(x, out)
+    return _of_market(x, days, rolling.corr_mean)
 
 
 def glob_pc1_share(x: Inputs, days: int) -> FloatArray:
     """Share of the leading eigenvalue in the covariance of daily returns."""
-    returns, weeks, last = _market_windows(x, days)
-    out = np.full(len(x.weekly.times), np.nan)
-    # an eigenvalue is dear, so it is taken at the sampled days only
-    for week, day in zip(weeks, last, strict=True):
-        window = returns[day - days + 1 : day + 1]
-        there = np.isfinite(window)
-        if not there.all():
-            kept = there.sum(axis=0) >= days // 2
-            window = window[there[:, kept].all(axis=1)][:, kept]
-        if len(window) > 1 and window.shape[1] > 0:
-            out[week] = rolling.pc1_share(window, len(window))[-1]
-    return _to_all(x, out)
+    return _of_market(x, days, rolling.pc1_share)
 
 
-def _market_windows(x: Inputs, days: int) -> tuple[FloatArray, IntArray, IntArray]:
-    """Returns on market days from the second one on, and where full windows end.
-
-    The second and third are weekly rows, and the last market day of each.
-    """
+def _of_market(x: Inputs, days: int, statistic: Callable[..., FloatArray]) -> FloatArray:
+    """A statistic of the last ``days`` market days at each week's last one, half of them there."""
     begin, end = x.day_range
-    last = end - 2  # one for the half-open end, one for the first market day
+    last = end - 2  # one for the half-open end, one for the first market day, which has no return
     weeks = np.flatnonzero((end > begin) & (last >= days - 1))
     returns = np.ascontiguousarray(x.on_calendar(x.daily_return)[1:])
-    return returns, weeks, last[weeks]
+    out = np.full(len(x.weekly.times), np.nan)
+    out[weeks] = statistic(returns, days, min_periods=days // 2, rows=last[weeks])
+    return _to_all(x, out)
 
 
 def _spread(x: Inputs, values: FloatArray) -> FloatArray:

@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from fastpanel._jit import (
-    Reducer,
-    compile_reducer,
-    is_compiled,
-    pieces,
-    share_out,
-    shares,
-    takes_read_only,
-    warn_plain,
-)
+from fastpanel._jit import Loop, Reducer, pieces, reducing, scratch, share_out, shares
 from fastpanel.errors import ParameterError
 from fastpanel.rolling._window import from_table, to_table, window_of
-from fastpanel.typing import ArrayLike, FloatArray, IntArray
+from fastpanel.typing import ArrayLike, FloatArray
 
 
 def apply(
@@ -87,78 +78,41 @@ def apply(
     if not callable(func):
         raise ParameterError(f"func must be a function of one 1-D array, got {func!r}")
     table, shape = to_table(x, axis)
-    if is_compiled(func):
-        compile_reducer(func, "rolling.apply")
-        result = _run_compiled(func, table, rows, needed)
-    else:
-        warn_plain(func, "rolling.apply")
-        result = _run_plain(func, table, rows, needed)
+    loop = reducing(_reduce, func, "rolling.apply", "window by window")
+    times, columns = table.shape
+    result = np.empty_like(table)
+    strips = pieces(columns, shares())
+    chunks = pieces(times, -(-shares() // len(strips)))
+
+    def run(strip: tuple[int, int], chunk: tuple[int, int]) -> None:
+        loop(table, (rows, needed), (*strip, *chunk), *scratch(times), result)
+
+    share_out([partial(run, strip, chunk) for strip in strips for chunk in chunks])
     return from_table(result, shape, axis)
 
 
-def _values_first(table: FloatArray) -> tuple[FloatArray, IntArray]:
-    """Per column its values in front, and how many there are above each row."""
-    columns = table.T.copy()  # the table may be the user's own memory
-    present = ~np.isnan(columns)
-    above = np.zeros((columns.shape[0], columns.shape[1] + 1), dtype=np.int64)
-    np.cumsum(present, axis=1, out=above[:, 1:])
-    for c in np.flatnonzero(above[:, -1] < columns.shape[1]):
-        columns[c, : above[c, -1]] = columns[c, present[c]]
-    return columns, above
+def _reduce(func: Reducer) -> Loop:
+    """Reduce the windows of a tile of columns and rows; Python as it stands, or compiled.
 
+    The values present stand in ``room`` one after the other; ``held`` is the same, read-only.
+    """
 
-def _run_plain(func: Reducer, table: FloatArray, rows: int, needed: int) -> FloatArray:
-    values, above = _values_first(table)
-    values.flags.writeable = False
-    result = np.full_like(table, np.nan)
-    for c, t in np.ndindex(values.shape):
-        start, stop = above[c, max(t + 1 - rows, 0)], above[c, t + 1]
-        if stop - start >= needed:
-            result[t, c] = func(values[c, start:stop])
-    return result
-
-
-def _run_compiled(func: Any, table: FloatArray, rows: int, needed: int) -> FloatArray:
-    values, above = _values_first(table)
-    values.flags.writeable = not takes_read_only(func)
-    result = np.full_like(table, np.nan)
-    drive = _driver(func)
-    times, columns = table.shape
-    strips = pieces(columns, shares())
-    chunks = pieces(times, -(-shares() // len(strips)))
-    share_out(
-        [
-            partial(drive, values, above, (rows, needed), (*strip, *chunk), result)
-            for strip in strips
-            for chunk in chunks
-        ]
-    )
-    return result
-
-
-@lru_cache(maxsize=256)
-def _driver(func: Any) -> Any:
-    """Compile the loop over windows of one reducer."""
-    import numba
-
-    def hand(window: Any) -> Any:
-        return window
-
-    def hand_copy(window: Any) -> Any:
-        return window.copy()
-
-    # A function with declared signatures gets a copy: it could write into its window.
-    give = numba.njit(hand if takes_read_only(func) else hand_copy)
-
-    def drive(values: Any, above: Any, window: Any, tile: Any, out: Any) -> None:
+    def loop(table: Any, window: Any, tile: Any, room: Any, held: Any, out: Any) -> None:
         rows, needed = window
         left, right, top, bottom = tile
+        begin = max(top + 1 - rows, 0)
         for c in range(left, right):
-            column = values[c]
-            for t in range(top, bottom):
-                start = above[c, max(t + 1 - rows, 0)]
-                stop = above[c, t + 1]
-                if stop - start >= needed:
-                    out[t, c] = func(give(column[start:stop]))
+            start = stop = 0
+            for t in range(begin, bottom):
+                value = table[t, c]
+                if value == value:  # noqa: PLR0124  not NaN
+                    room[stop] = value
+                    stop += 1
+                if t >= begin + rows:
+                    gone = table[t - rows, c]
+                    if gone == gone:  # noqa: PLR0124
+                        start += 1
+                if t >= top:
+                    out[t, c] = func(held[start:stop]) if stop - start >= needed else np.nan
 
-    return numba.njit(nogil=True)(drive)
+    return loop

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from fastpanel import _core
+from fastpanel._runtime import number
 from fastpanel.errors import ParameterError
 from fastpanel.rolling._window import down, whole
 from fastpanel.typing import ArrayLike, FloatArray
@@ -124,7 +125,7 @@ def ewm_std(
 
 def _alpha(span: float | None, halflife: float | None, alpha: float | None) -> float:
     given = {"span": span, "halflife": halflife, "alpha": alpha}
-    chosen = {name: float(value) for name, value in given.items() if value is not None}
+    chosen = {name: number(value, name) for name, value in given.items() if value is not None}
     if len(chosen) != 1:
         raise ParameterError(
             f"give exactly one of span, halflife and alpha, got {chosen or 'none of them'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastpanel import _core
+from fastpanel._runtime import number
 from fastpanel.errors import ParameterError
 from fastpanel.rolling._window import down, window_of
 from fastpanel.typing import ArrayLike, FloatArray
@@ -214,9 +215,10 @@ def quantile(
     >>> fp.rolling.quantile([1.0, 2.0, 4.0, 9.0], 3, 0.25)
     array([nan, nan, 1.5, 3. ])
     """
-    if not 0.0 <= q <= 1.0:
+    level = number(q, "q")
+    if not 0.0 <= level <= 1.0:
         raise ParameterError(f"q must lie between 0 and 1, got {q!r}")
-    return down(x, axis, _core.rolling_quantile, *window_of(window, min_periods), float(q))
+    return down(x, axis, _core.rolling_quantile, *window_of(window, min_periods), level)
 
 
 def rank(x: ArrayLike, window: int, *, min_periods: int | None = None, axis: int = 0) -> FloatArray:

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from fastpanel._runtime import canonical
+from fastpanel._runtime import as_array, canonical, has_axis
 from fastpanel.errors import ParameterError, ShapeError
 from fastpanel.typing import ArrayLike, FloatArray
 
@@ -42,8 +42,8 @@ def window_of(window: int, min_periods: int | None) -> tuple[int, int]:
 
 def to_table(x: ArrayLike, axis: int, name: str = "x") -> tuple[FloatArray, tuple[int, ...]]:
     """``x`` as ``[T, C]`` with time first, and its shape with time first."""
-    array = np.asarray(x)
-    if not -array.ndim <= axis < array.ndim:
+    array = as_array(x, name)
+    if not has_axis(axis, array.ndim):
         raise ShapeError(f"{name} of shape {array.shape} has no axis {axis}")
     first = canonical(np.moveaxis(array, axis, 0), name)
     return first.reshape(first.shape[0], prod(first.shape[1:])), first.shape

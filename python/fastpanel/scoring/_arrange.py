@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpanel._runtime import canonical
+from fastpanel._runtime import canonical, has_axis
 from fastpanel.errors import ParameterError, ShapeError
 from fastpanel.typing import AnyArray, BoolArray, FloatArray
 
@@ -131,7 +131,7 @@ def arrange(fct: AnyArray, axes: Axes) -> Arranged:
     points = axes.lead_axes
     by_stride = sorted([axes.m, *points], key=lambda a: -abs(fct.strides[a]))
     seen = fct.transpose([*by_stride, *tail])
-    ready = seen.flags.c_contiguous and seen.dtype == np.float64
+    ready = seen.flags.c_contiguous and seen.flags.aligned and seen.dtype == np.float64
     if not (ready and _fills_lanes(by_stride, axes)):
         by_stride = [axes.m, *points] if axes.v is None else [*points, axes.m]
         seen = canonical(fct.transpose([*by_stride, *tail]), "fct")
@@ -206,7 +206,7 @@ def check_estimator(estimator: str, known: tuple[str, ...], members: int) -> boo
 
 
 def _normal(axis: int, ndim: int, name: str, shape: tuple[int, ...]) -> int:
-    if not -ndim <= axis < ndim:
+    if not has_axis(axis, ndim):
         raise ParameterError(f"{name} {axis} is outside the axes of fct {shape}")
     return axis % ndim
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastpanel import _core
+from fastpanel._runtime import real
 from fastpanel.errors import ParameterError
 from fastpanel.scoring import _formulas
 from fastpanel.scoring._arrange import Axes, arrange, truth_of
@@ -101,15 +102,15 @@ def coverage(
     >>> coverage(np.array([1.0, 5.0, 9.0, 10.0]), samples, [0.8, 1.0])
     array([0.75, 1.  ])
     """
-    wanted = np.asarray(levels, dtype=np.float64)
-    if wanted.ndim > 1 or not (np.all(wanted >= 0) and np.all(wanted <= 1)):
+    wanted = real(levels, "levels")
+    if wanted.ndim > 1 or wanted.size == 0 or not (np.all(wanted >= 0) and np.all(wanted <= 1)):
         raise ParameterError(f"levels must be numbers in [0, 1], got {levels}")
     flat = np.atleast_1d(wanted)
     native = on_device(obs, fct)
     if native is not None:
         xp, obs, fct = native
     else:
-        xp, obs, fct = None, np.asarray(obs, dtype=np.float64), np.asarray(fct)
+        xp, obs, fct = None, real(obs, "obs"), np.asarray(fct)
     Axes.of(obs, fct, m_axis, None)
     bounds = ensemble_quantile(fct, np.concatenate([(1 - flat) / 2, (1 + flat) / 2]), m_axis)
     shares = _shares(xp, obs, bounds[: flat.size], bounds[flat.size :], axis)

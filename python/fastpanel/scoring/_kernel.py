@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from fastpanel._jit import (
+    Loop,
     compile_reducer,
+    compiled,
     is_compiled,
     pieces,
     share_out,
@@ -101,10 +103,10 @@ def kernel_score(
     truth = truth_of(obs, axes, arranged)
     if is_compiled(kernel):
         compile_reducer(kernel, "kernel_score", arrays=2)
-        score = _driver(kernel)
+        score = compiled(_score, kernel)
     elif callable(kernel):
         warn_plain(kernel, "kernel_score", "pair by pair")
-        score = partial(_score, kernel)
+        score = _score(kernel)
     else:
         raise ParameterError(f"kernel must be a function of two vectors, got {kernel!r}")
     members = arranged.members
@@ -120,31 +122,22 @@ def kernel_score(
     return arranged.scores(out)
 
 
-def _score(kernel: Any, truth: Any, members: Any, fair: bool, piece: Any, out: Any) -> None:
+def _score(kernel: Any) -> Loop:
     """Score the points ``piece[0]`` to ``piece[1]``; Python as it stands, or compiled."""
-    count, inner = members.shape[1], members.shape[2]
-    pairs = count * (count - 1) if fair else count * count
-    for point in range(piece[0], piece[1]):
-        ensemble, y = members[point // inner, :, point % inner], truth[point]
-        own, cross = 0.0, 0.0
-        for m in range(count):
-            x = ensemble[m]
-            cross += kernel(x, y)
-            if not fair:
-                own += 0.5 * kernel(x, x)
-            for k in range(m):
-                own += kernel(x, ensemble[k])
-        out[point] = own / pairs + 0.5 * kernel(y, y) - cross / count
 
+    def loop(truth: Any, members: Any, fair: bool, piece: Any, out: Any) -> None:
+        count, inner = members.shape[1], members.shape[2]
+        pairs = count * (count - 1) if fair else count * count
+        for point in range(piece[0], piece[1]):
+            ensemble, y = members[point // inner, :, point % inner], truth[point]
+            own, cross = 0.0, 0.0
+            for m in range(count):
+                x = ensemble[m]
+                cross += kernel(x, y)
+                if not fair:
+                    own += 0.5 * kernel(x, x)
+                for k in range(m):
+                    own += kernel(x, ensemble[k])
+            out[point] = own / pairs + 0.5 * kernel(y, y) - cross / count
 
-@lru_cache(maxsize=256)
-def _driver(kernel: Any) -> Any:
-    """Compile :func:`_score` around one kernel."""
-    import numba
-
-    inner = numba.njit(nogil=True)(_score)
-
-    def score(truth: Any, members: Any, fair: Any, piece: Any, out: Any) -> None:
-        inner(kernel, truth, members, fair, piece, out)
-
-    return numba.njit(nogil=True)(score)
+    return loop

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from fastpanel import _core
-from fastpanel.errors import ParameterError
+from fastpanel._runtime import real
+from fastpanel.errors import ParameterError, ShapeError
 from fastpanel.scoring import _formulas
 from fastpanel.scoring._arrange import Axes, arrange
 from fastpanel.scoring._devices import at_home, on_device
@@ -55,8 +56,14 @@ def quantile_score(obs: Any, fct_quantile: Any, alpha: Any) -> Any:
             _check(np.asarray(alpha))
         alpha = xp.asarray(alpha, fct_quantile)
         return xp.where(obs < fct_quantile, alpha - 1.0, alpha) * (obs - fct_quantile)
-    y, q, level = (np.asarray(x, dtype=np.float64) for x in (obs, fct_quantile, alpha))
+    y, q, level = real(obs, "obs"), real(fct_quantile, "fct_quantile"), real(alpha, "alpha")
     _check(level)
+    try:
+        np.broadcast_shapes(y.shape, q.shape, level.shape)
+    except ValueError:
+        raise ShapeError(
+            f"obs {y.shape}, fct_quantile {q.shape} and alpha {level.shape} do not broadcast"
+        ) from None
     return (np.where(y < q, level - 1.0, level) * (y - q))[()]
 
 

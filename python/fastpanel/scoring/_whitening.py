@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fastpanel._runtime import canonical
+from fastpanel._runtime import canonical, real
 from fastpanel.errors import DataError, ParameterError, ShapeError
 from fastpanel.scoring._devices import at_home, on_device
 from fastpanel.scoring._energy import energy_score, score_with
@@ -159,14 +159,14 @@ class Whitener:
             The last axis is not the training assets.
         """
         native = on_device(array, array)
-        values = np.asarray(array, dtype=np.float64) if native is None else native[1]
+        values = real(array, "array") if native is None else native[1]
         self._check(values.shape, -1, "array")
         every = self.kept.size == self.scale.size
         joint = self._joint()
         if native is None:
             values = values if every else values[..., self.kept]
             out = values @ joint.T
-            missing: BoolArray = np.isnan(values).any(axis=-1)
+            missing: BoolArray = np.asarray(np.isnan(values).any(axis=-1))
             return np.where(missing[..., np.newaxis], np.nan, out) if missing.any() else out
         xp = native[0]
         values = values if every else values[..., self.kept.tolist()]

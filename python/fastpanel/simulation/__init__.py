@@ -9,6 +9,9 @@ from fastpanel.simulation._baselines import ewma_volatility as ewma_volatility
 from fastpanel.simulation._config import SimulationConfig as SimulationConfig
 from fastpanel.simulation._config import load_config as load_config
 from fastpanel.simulation._dataset import Dataset as Dataset
+from fastpanel.simulation._experiment import Experiment as Experiment
+from fastpanel.simulation._experiment import ExperimentConfig as ExperimentConfig
+from fastpanel.simulation._experiment import build_experiment as build_experiment
 from fastpanel.simulation._hooks import Hooks as Hooks
 from fastpanel.simulation._inner import make_inner_objective as make_inner_objective
 from fastpanel.simulation._loaders import DATASET_REGISTRY as DATASET_REGISTRY
@@ -26,6 +29,8 @@ __all__ = [
     "BacktestResult",
     "CVStructure",
     "Dataset",
+    "Experiment",
+    "ExperimentConfig",
     "Hooks",
     "OuterPlan",
     "OuterResult",
@@ -33,6 +38,7 @@ __all__ = [
     "SimulationConfig",
     "SimulationResult",
     "backtest",
+    "build_experiment",
     "build_structure",
     "climatology",
     "evaluate_outer_walk_forward",

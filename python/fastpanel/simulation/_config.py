@@ -45,6 +45,8 @@ class DatasetParams(StrictModel):
     """First month, day or time of bars to use; null: from the beginning."""
     end: str | None = None
     """Last one; null: to the end."""
+    calendar: str | None = None
+    """Exchange whose sessions the days of ``bars`` are, such as ``XNYS``; null: days of UTC."""
     return_type: Literal["simple", "log"] = "simple"
     """Kind of weekly return that is predicted."""
     groups: Literal["all"] | tuple[str, ...] = "all"

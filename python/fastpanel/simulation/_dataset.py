@@ -108,6 +108,7 @@ def build_dataset(params: DatasetParams) -> Dataset:
         start=params.start,
         end=params.end,
         assets=None if params.assets is None else list(params.assets),
+        calendar=params.calendar,
     )
     groups = params.groups if isinstance(params.groups, str) else list(params.groups)
     keys = None if params.features is None else list(params.features)

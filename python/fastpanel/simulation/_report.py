@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from fastpanel import diagnostics
-from fastpanel.diagnostics import Forecasts, Report, Section, Table, Text
+from fastpanel.diagnostics import Folded, Forecasts, Report, Section, Table, Text
 from fastpanel.selection import Selection
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._postprocess import payloads_of
+from fastpanel.simulation._report_parts import regime_section, search_text
 from fastpanel.simulation._report_pnl import SAME_BAR, percent, pnl_section
 from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._summary import pnl_report
@@ -44,6 +45,7 @@ def write_run_report(
             _folder(result) / "calibration", _outer_forecasts(result), config.diagnostics.fan_charts
         )
         sections.append(Section("Calibration", (Text(_CALIBRATION_NOTE), *pictures)))
+    sections.append(regime_section(result, config, _outer_forecasts(result), _folder(result)))
     sections.append(_candidate_section(result, overall, config))
     if config.diagnostics.fan_charts.enable and overall is not None:
         charts = diagnostics.write_fan_charts(
@@ -51,7 +53,9 @@ def write_run_report(
             _inner_forecasts(result, overall),
             config.diagnostics.fan_charts,
         )
-        sections.append(Section("Fan charts", (Text(_FAN_NOTE), *charts)))
+        rest = (Folded(f"{len(charts) - 2} more assets", tuple(charts[2:])),)
+        shown = (*charts[:2], *(rest if len(charts) > 2 else ()))
+        sections.append(Section("Fan charts", (Text(_FAN_NOTE), *shown)))
     sections.append(_plan_section(result))
     weeks, assets, features = result.dataset.X.shape
     first, last = (str(result.dataset.times[i])[:10] for i in (0, -1))
@@ -141,6 +145,7 @@ def _candidate_section(
     if config.diagnostics.fan_charts.enable:
         items.append(diagnostics.write_candidates(_folder(result), overall, result.candidates))
     items.append(diagnostics.candidate_table(overall, result.candidates))
+    items.append(search_text(result))
     items.append(
         Text(
             "Medians over the outer folds. Each fold was forecast with its own pick, chosen on "

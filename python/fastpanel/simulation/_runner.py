@@ -43,6 +43,7 @@ from fastpanel.simulation._result import SimulationResult
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
 from fastpanel.simulation._telling import fold_fact, result_fact, run_fact
+from fastpanel.simulation._trials import search_cost
 from fastpanel.simulation._tuners import make_tuner
 from fastpanel.simulation._work import InnerWork
 from fastpanel.simulation.tracking import TrackingLog, open_log
@@ -358,7 +359,18 @@ class _Run:
             write_json(self.folder / "outer" / "metrics.json", overall.metrics())
             write_json(self.folder / "outer" / "selection.json", overall.to_dict())
             self._write_best(self.folder / "outer", list(done.candidates)[overall.pick])
-        summary = summarise(done, score_table(scores), overall, self.config)
+        assert done.structure is not None
+        newest = done.structure.outer[-1]
+        search = search_cost(
+            self.dataset,
+            newest,
+            done.records[newest.group],
+            self._inner_folder(newest),
+            self.config,
+            mode_hooks(self.config),
+        )
+        table = score_table(scores)
+        summary = {**summarise(done, table, overall, self.config), "search": search}
         write_json(self.folder / "cv" / "summary.json", summary)
         done = replace(done, summary=summary)
         write_run_report(done, overall, self.config)

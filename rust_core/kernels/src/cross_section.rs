@@ -2,7 +2,7 @@
 
 use crate::exec::SharedOut;
 use crate::order;
-use crate::rolling::places;
+use crate::rolling::places::Places;
 use crate::simd::{self, Kernel, LANES, Simd};
 use crate::{Exec, Level};
 
@@ -42,7 +42,23 @@ pub fn mad_dispersion(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
 /// What a thread needs to sort eight rows side by side.
 struct Scratch {
     sorted: order::Lanes,
+    places: Places,
     tied: Vec<(f64, usize)>,
+    shares: Shares,
+}
+
+/// Results of values without ties, by rank.
+#[derive(Default)]
+struct Shares(Vec<f64>);
+
+impl Shares {
+    /// Among `n` values.
+    fn among(&mut self, n: usize) -> &[f64] {
+        if self.0.len() != n {
+            self.0 = (0..n).map(|rank| (rank as f64 + 0.5) / n as f64).collect();
+        }
+        &self.0
+    }
 }
 
 /// Call `task` with every eight rows and their outputs, `stride` per row.
@@ -59,7 +75,12 @@ where
     assert_eq!(out.len(), rows * stride, "output does not fit the rows");
     let shared = SharedOut::new(out);
     let exec = exec.for_work(x.len() * 4);
-    let scratch = || Scratch { sorted: order::Lanes::new(width), tied: Vec::new() };
+    let scratch = || Scratch {
+        sorted: order::Lanes::new(width),
+        places: Places::default(),
+        tied: Vec::new(),
+        shares: Shares::default(),
+    };
     exec.for_each_with(rows.div_ceil(LANES), scratch, |scratch, eight| {
         let top = eight * LANES;
         let count = LANES.min(rows - top);
@@ -133,22 +154,25 @@ impl Kernel for Rank<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let Scratch { sorted, tied } = self.scratch;
+        let Scratch { sorted, places, tied, shares } = self.scratch;
         let sorted = sorted.values_mut();
         let counts = side_by_side::<S>(self.values, self.width, f64::NAN, sorted);
-        places::sort::<S>(sorted);
+        places.sort::<S>(sorted);
         let rows = self.values.chunks_exact(self.width);
         for (l, (values, out)) in rows.zip(self.out.chunks_exact_mut(self.width)).enumerate() {
             let n = counts[l] as usize;
             if n < self.width {
                 out.fill(f64::NAN);
             }
-            let lane = places::Lane::new(sorted, l, n);
-            lane.walk(
+            let alone = shares.among(n);
+            places.lane(l, n).walk(
                 tied,
                 |place| values[place],
-                |_, place, ties| {
-                    out[place] = 0.5 * (ties.start + ties.end) as f64 / n as f64;
+                |rank, place, ties| {
+                    out[place] = match ties.len() {
+                        1 => alone[rank],
+                        _ => 0.5 * (ties.start + ties.end) as f64 / n as f64,
+                    };
                 },
             );
         }

@@ -6,7 +6,7 @@
 
 use crate::Exec;
 use crate::rolling::scan::{Recursion, scan};
-use crate::rolling::source::{Table, finite};
+use crate::rolling::source::Table;
 use crate::simd::Simd;
 
 /// Weighting of past values.
@@ -84,25 +84,21 @@ fn changes<S: Simd>(a: S::F, b: S::F) -> bool {
 #[derive(Clone, Copy)]
 struct Mean(Decay);
 
-#[derive(Clone, Copy)]
-struct MeanState<F> {
-    weights: Weights<F>,
-    mean: F,
-}
-
 impl Recursion for Mean {
-    type State<S: Simd> = MeanState<S::F>;
+    type Clock<S: Simd> = Weights<S::F>;
+    type State<S: Simd> = S::F;
     #[inline(always)]
-    fn start<S: Simd>(self) -> MeanState<S::F> {
-        MeanState { weights: Weights::start::<S>(), mean: S::splat(0.0) }
+    fn start<S: Simd>(self) -> (Weights<S::F>, S::F) {
+        (Weights::start::<S>(), S::splat(0.0))
     }
     #[inline(always)]
-    fn step<S: Simd>(self, state: &mut MeanState<S::F>, v: S::F) -> S::F {
-        let ok = finite::<S>(v);
-        let defined = state.weights.step::<S>(&self.0, ok);
-        let mean = S::fma(state.weights.share, S::sub(v, state.mean), state.mean);
-        state.mean = S::select(ok, mean, state.mean);
-        S::select(defined, state.mean, S::splat(f64::NAN))
+    fn tick<S: Simd>(self, weights: &mut Weights<S::F>, ok: S::M) -> S::M {
+        weights.step::<S>(&self.0, ok)
+    }
+    #[inline(always)]
+    fn step<S: Simd>(self, weights: &Weights<S::F>, mean: &mut S::F, ok: S::M, v: S::F) -> S::F {
+        *mean = S::select(ok, S::fma(weights.share, S::sub(v, *mean), *mean), *mean);
+        *mean
     }
 }
 
@@ -113,40 +109,56 @@ struct Deviation {
 }
 
 #[derive(Clone, Copy)]
-struct DeviationState<F> {
+struct DeviationClock<F> {
     weights: Weights<F>,
-    mean: F,
-    /// What the mean lacks by rounding: it may be far larger than the deviation.
-    rest: F,
-    variance: F,
     /// Sum of the squared weights, in the unit of the squared weight.
     squares: F,
     /// What makes the variance unbiased; NaN while there is one value.
     correction: F,
 }
 
+#[derive(Clone, Copy)]
+struct DeviationState<F> {
+    mean: F,
+    /// What the mean lacks by rounding: it may be far larger than the deviation.
+    rest: F,
+    variance: F,
+}
+
 impl Recursion for Deviation {
+    type Clock<S: Simd> = DeviationClock<S::F>;
     type State<S: Simd> = DeviationState<S::F>;
     #[inline(always)]
-    fn start<S: Simd>(self) -> DeviationState<S::F> {
+    fn start<S: Simd>(self) -> (DeviationClock<S::F>, DeviationState<S::F>) {
         let (zero, none) = (S::splat(0.0), S::splat(f64::NAN));
         let weights = Weights::start::<S>();
-        DeviationState {
-            weights,
-            mean: zero,
-            rest: zero,
-            variance: zero,
-            squares: zero,
-            correction: none,
-        }
+        let clock = DeviationClock { weights, squares: zero, correction: none };
+        (clock, DeviationState { mean: zero, rest: zero, variance: zero })
     }
     #[inline(always)]
-    fn step<S: Simd>(self, state: &mut DeviationState<S::F>, v: S::F) -> S::F {
-        let ok = finite::<S>(v);
-        let before = state.weights.all;
-        let defined = state.weights.step::<S>(&self.decay, ok);
-
-        let share = state.weights.share;
+    fn tick<S: Simd>(self, clock: &mut DeviationClock<S::F>, ok: S::M) -> S::M {
+        let before = clock.weights.all;
+        let defined = clock.weights.step::<S>(&self.decay, ok);
+        if self.bias {
+            clock.correction = S::splat(1.0);
+            return defined;
+        }
+        let squares = self.squares::<S>(clock, ok);
+        if changes::<S>(squares, clock.squares) || changes::<S>(clock.weights.all, before) {
+            clock.correction = correction::<S>(&clock.weights, squares);
+        }
+        clock.squares = squares;
+        defined
+    }
+    #[inline(always)]
+    fn step<S: Simd>(
+        self,
+        clock: &DeviationClock<S::F>,
+        state: &mut DeviationState<S::F>,
+        ok: S::M,
+        v: S::F,
+    ) -> S::F {
+        let share = clock.weights.share;
         let d = S::sub(S::sub(v, state.mean), state.rest);
         let grown = S::fma(share, S::mul(d, d), state.variance);
         let variance = S::mul(S::sub(S::splat(1.0), share), grown);
@@ -154,30 +166,20 @@ impl Recursion for Deviation {
         let (mean, rest) = two_sum::<S>(state.mean, S::fma(share, d, state.rest));
         state.mean = S::select(ok, mean, state.mean);
         state.rest = S::select(ok, rest, state.rest);
-        if self.bias {
-            return S::select(defined, S::sqrt(state.variance), S::splat(f64::NAN));
-        }
-
-        let squares = self.squares::<S>(state, ok);
-        if changes::<S>(squares, state.squares) || changes::<S>(state.weights.all, before) {
-            state.correction = correction::<S>(&state.weights, squares);
-        }
-        state.squares = squares;
-        let unbiased = S::sqrt(S::mul(state.correction, state.variance));
-        S::select(defined, unbiased, S::splat(f64::NAN))
+        S::sqrt(S::mul(clock.correction, state.variance))
     }
 }
 
 impl Deviation {
     /// Sum of the squared weights after the present row.
     #[inline(always)]
-    fn squares<S: Simd>(&self, state: &DeviationState<S::F>, ok: S::M) -> S::F {
+    fn squares<S: Simd>(&self, clock: &DeviationClock<S::F>, ok: S::M) -> S::F {
         let keep = 1.0 - self.decay.alpha;
-        let decayed = S::mul(state.squares, S::splat(keep * keep));
+        let decayed = S::mul(clock.squares, S::splat(keep * keep));
         let fresh = S::splat(self.decay.fresh());
         let mut squares = S::fma(fresh, fresh, decayed);
         if !self.decay.adjust {
-            let all = S::add(state.weights.past, fresh);
+            let all = S::add(clock.weights.past, fresh);
             squares = S::div(squares, S::mul(all, all));
         }
         S::select(ok, squares, decayed)

@@ -5,7 +5,7 @@ use crate::rolling::Window;
 use crate::rolling::moments::{Mean, Powers};
 use crate::rolling::scan::{Recursion, scan};
 use crate::rolling::sliding::{Accumulator, sliding};
-use crate::rolling::source::{Source, Table, finite};
+use crate::rolling::source::{Source, Table};
 use crate::simd::Simd;
 
 /// How an indicator averages.
@@ -121,11 +121,18 @@ pub fn rsi(exec: Exec, close: Table, window: usize, smoothing: Smoothing, out: &
 struct AsIs;
 
 impl Recursion for AsIs {
+    type Clock<S: Simd> = ();
     type State<S: Simd> = ();
     #[inline(always)]
-    fn start<S: Simd>(self) {}
+    fn start<S: Simd>(self) -> ((), ()) {
+        ((), ())
+    }
     #[inline(always)]
-    fn step<S: Simd>(self, _state: &mut (), v: S::F) -> S::F {
+    fn tick<S: Simd>(self, _clock: &mut (), _ok: S::M) -> S::M {
+        S::from_bits(u8::MAX)
+    }
+    #[inline(always)]
+    fn step<S: Simd>(self, _clock: &(), _state: &mut (), _ok: S::M, v: S::F) -> S::F {
         v
     }
 }
@@ -172,35 +179,36 @@ impl Accumulator for Strength {
     }
 }
 
-/// Wilder's running means of `K` series; missing rows change nothing and have no result.
+/// Values so far, up to the window, and the weight of a new one.
+///
+/// The mean of the first `window` values is a running mean too, with weight `1 / count`.
 #[derive(Clone, Copy)]
-struct Wilder<F, const K: usize> {
-    means: [F; K],
+struct Wilder<F> {
     count: F,
     weight: F,
 }
 
-impl<F: Copy, const K: usize> Wilder<F, K> {
+impl<F: Copy> Wilder<F> {
     #[inline(always)]
     fn start<S: Simd<F = F>>() -> Self {
-        Wilder { means: [S::splat(0.0); K], count: S::splat(0.0), weight: S::splat(1.0) }
+        Wilder { count: S::splat(0.0), weight: S::splat(1.0) }
     }
 
-    /// Returns where there is a result. The mean of the first `window` values is a running mean
-    /// too, with weight `1 / count`.
+    /// Missing rows change nothing and have no result.
     #[inline(always)]
-    fn step<S: Simd<F = F>>(&mut self, window: f64, ok: S::M, values: [F; K]) -> S::M {
+    fn tick<S: Simd<F = F>>(&mut self, window: f64, ok: S::M) -> S::M {
         let (one, window) = (S::splat(1.0), S::splat(window));
         let count = S::min(S::add(self.count, S::keep(ok, one)), window);
         if S::bits(S::eq(count, self.count)) != u8::MAX {
             self.weight = S::div(one, S::max(count, one)); // constant once the window is full
         }
         self.count = count;
-        for (mean, value) in self.means.iter_mut().zip(values) {
-            let step = S::fma(self.weight, S::sub(value, *mean), *mean);
-            *mean = S::select(ok, step, *mean);
-        }
-        S::and(ok, S::le(window, self.count))
+        S::and(ok, S::le(window, count))
+    }
+
+    #[inline(always)]
+    fn mean<S: Simd<F = F>>(&self, mean: F, ok: S::M, value: F) -> F {
+        S::select(ok, S::fma(self.weight, S::sub(value, mean), mean), mean)
     }
 }
 
@@ -208,15 +216,20 @@ impl<F: Copy, const K: usize> Wilder<F, K> {
 struct WilderMean(f64);
 
 impl Recursion for WilderMean {
-    type State<S: Simd> = Wilder<S::F, 1>;
+    type Clock<S: Simd> = Wilder<S::F>;
+    type State<S: Simd> = S::F;
     #[inline(always)]
-    fn start<S: Simd>(self) -> Wilder<S::F, 1> {
-        Wilder::start::<S>()
+    fn start<S: Simd>(self) -> (Wilder<S::F>, S::F) {
+        (Wilder::start::<S>(), S::splat(0.0))
     }
     #[inline(always)]
-    fn step<S: Simd>(self, state: &mut Wilder<S::F, 1>, v: S::F) -> S::F {
-        let defined = state.step::<S>(self.0, finite::<S>(v), [v]);
-        S::select(defined, state.means[0], S::splat(f64::NAN))
+    fn tick<S: Simd>(self, clock: &mut Wilder<S::F>, ok: S::M) -> S::M {
+        clock.tick::<S>(self.0, ok)
+    }
+    #[inline(always)]
+    fn step<S: Simd>(self, clock: &Wilder<S::F>, mean: &mut S::F, ok: S::M, v: S::F) -> S::F {
+        *mean = clock.mean::<S>(*mean, ok, v);
+        *mean
     }
 }
 
@@ -224,14 +237,21 @@ impl Recursion for WilderMean {
 struct WilderStrength(f64);
 
 impl Recursion for WilderStrength {
-    type State<S: Simd> = Wilder<S::F, 2>;
+    type Clock<S: Simd> = Wilder<S::F>;
+    type State<S: Simd> = [S::F; 2];
     #[inline(always)]
-    fn start<S: Simd>(self) -> Wilder<S::F, 2> {
-        Wilder::start::<S>()
+    fn start<S: Simd>(self) -> (Wilder<S::F>, [S::F; 2]) {
+        (Wilder::start::<S>(), [S::splat(0.0); 2])
     }
     #[inline(always)]
-    fn step<S: Simd>(self, state: &mut Wilder<S::F, 2>, v: S::F) -> S::F {
-        let defined = state.step::<S>(self.0, finite::<S>(v), gain_and_loss::<S>(v));
-        S::select(defined, index::<S>(state.means), S::splat(f64::NAN))
+    fn tick<S: Simd>(self, clock: &mut Wilder<S::F>, ok: S::M) -> S::M {
+        clock.tick::<S>(self.0, ok)
+    }
+    #[inline(always)]
+    fn step<S: Simd>(self, clock: &Wilder<S::F>, means: &mut [S::F; 2], ok: S::M, v: S::F) -> S::F {
+        for (mean, value) in means.iter_mut().zip(gain_and_loss::<S>(v)) {
+            *mean = clock.mean::<S>(*mean, ok, value);
+        }
+        index::<S>(*means)
     }
 }

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 FEW, USUAL_BARS = 0.7, 4
 COARSE = 0.25
-EXTREME = 12.0
 HOURS = 1.25
 _MOST = 0.5
 
@@ -101,7 +100,7 @@ def _coarse_price(x: Facts) -> FloatArray:
 
 
 def _extreme_move(x: Facts) -> FloatArray:
-    return x.weekly_extreme(EXTREME)
+    return x.extreme_move
 
 
 def _no_range(x: Facts) -> FloatArray:
@@ -179,7 +178,7 @@ def _detail(reason: str, facts: Facts, asset: int, amounts: FloatArray) -> str:
     if reason == "coarse price":
         return f"a step is up to {amounts.max():.2f} of a typical day's move"
     if reason == "extreme move":
-        return facts.largest_moves(asset, EXTREME)
+        return facts.largest_moves(asset)
     if reason == "no range":
         return _count(amounts, "day")
     if reason == "zero volume":

@@ -20,6 +20,7 @@ _HALF_YEAR = 26
 _MAD_TO_STD = 1.4826
 _YEAR_OF_DAYS = 60  # a year with fewer says too little about its price steps,
 _YEAR_OF_WEEKS = 8  # and with fewer of these about its hours
+EXTREME = 12.0  # robust standard deviations of daily log returns
 _DUST = 1e-9  # steps below this share of the price are rounding
 
 
@@ -155,27 +156,30 @@ class Facts:
         sigma = np.array([_MAD_TO_STD * _median(np.abs(_centred(m))) for m in moves.T])
         return moves, sigma
 
-    def _is_extreme(self, limit: float) -> BoolArray:
+    @cached_property
+    def _is_extreme(self) -> BoolArray:
+        """Moves ``[D, A]`` beyond ``EXTREME`` robust deviations."""
         moves, sigma = self._moves
         with np.errstate(invalid="ignore"):
-            found: BoolArray = (np.abs(moves) > limit * sigma) & (sigma > 0)
+            found: BoolArray = (np.abs(moves) > EXTREME * sigma) & (sigma > 0)
         return found
 
-    def weekly_extreme(self, limit: float) -> FloatArray:
-        """Largest move ``[T, A]`` beyond ``limit`` deviations, with its sign; NaN without one."""
+    @cached_property
+    def extreme_move(self) -> FloatArray:
+        """Largest extreme move ``[T, A]``, with its sign; NaN without one."""
         moves, row = self._moves[0], self._days[1]
         out = np.full(self.has_week.shape, np.nan)
-        for day, asset in np.argwhere(self._is_extreme(limit) & (row >= 0)[:, None]):
+        for day, asset in np.argwhere(self._is_extreme & (row >= 0)[:, None]):
             best = out[row[day], asset]
             if not abs(best) >= abs(moves[day, asset]):
                 out[row[day], asset] = moves[day, asset]
         return out
 
-    def largest_moves(self, asset: int, limit: float, most: int = 3) -> str:
+    def largest_moves(self, asset: int, most: int = 3) -> str:
         """Words on the largest extreme moves of one asset."""
         days, row, _ = self._days
         moves = self._moves[0][:, asset]
-        at = np.flatnonzero(self._is_extreme(limit)[:, asset] & (row >= 0))
+        at = np.flatnonzero(self._is_extreme[:, asset] & (row >= 0))
         at = at[np.argsort(-np.abs(moves[at]), kind="stable")]
         text = ", ".join(
             f"{np.datetime64(int(days[d]), 'D')} {np.expm1(moves[d]):+.1%}" for d in at[:most]

@@ -5,6 +5,8 @@
 //! `sum_{i != j} z_i . z_j = |sum_i z_i|^2 - A`, which costs `window * A`.
 //! Pairs with an asset that has gaps are taken one by one on their common rows.
 
+use std::ops::Range;
+
 use crate::Exec;
 use crate::simd::{self, Kernel, LANES, Simd};
 
@@ -14,22 +16,29 @@ use super::sliding;
 use super::source::{self, Source, Table};
 use super::tiles::{Line, Sink, Tile};
 
-/// Mean over all pairs of columns of their correlation in every window.
+/// Mean over all pairs of columns of their correlation in the windows that end at the rows
+/// `wanted`, which rise.
 ///
 /// A pair counts with at least `min_periods` common rows on which neither is
 /// constant; NaN where no pair counts. Infinities count as missing.
-pub fn corr_mean(exec: Exec, x: Table, window: Window, out: &mut [f64]) {
+pub fn corr_mean(exec: Exec, x: Table, window: Window, wanted: &[usize], out: &mut [f64]) {
     let rows = x.rows();
     let reach = window.reach(rows);
     let width = x.cols().div_ceil(LANES).max(1);
-    let exec = exec.for_work(rows * width * reach);
-    let sink = Sink::new(out, rows, 1);
+    let exec = exec.for_work(wanted.len() * width * reach);
+    let sink = Sink::new(out, wanted.len(), 1);
     exec.for_each(rows.div_ceil(reach), |block| {
-        simd::run(exec.level(), Block { x, window, start: block * reach, reach, width, sink });
+        let start = block * reach;
+        let place = |row: usize| wanted.partition_point(|&t| t < row);
+        let ends = place(start)..place(start + reach);
+        if !ends.is_empty() {
+            let block = Block { x, window, start, reach, width, wanted, ends, sink };
+            simd::run(exec.level(), block);
+        }
     });
 }
 
-/// The windows that end in one block of `reach` rows.
+/// The wanted windows that end in one block of `reach` rows.
 struct Block<'a> {
     x: Table<'a>,
     window: Window,
@@ -37,6 +46,9 @@ struct Block<'a> {
     reach: usize,
     /// Vectors per row.
     width: usize,
+    wanted: &'a [usize],
+    /// Places of the block's rows in `wanted`.
+    ends: Range<usize>,
     sink: Sink<'a>,
 }
 
@@ -53,7 +65,8 @@ impl Kernel for Block<'_> {
             let v = line.load::<S>();
             line.store::<S>(S::keep(S::valid(v), v));
         }
-        for t in self.start..end {
+        for i in self.ends.clone() {
+            let t = self.wanted[i];
             let place = (t - first) * self.width..(t - first + 1) * self.width;
             let mut pairs = Pairs::default();
             if t + 1 >= self.window.len() {
@@ -64,8 +77,8 @@ impl Kernel for Block<'_> {
             if self.window.min_periods() < self.window.len() {
                 self.add_pairs_with_gaps::<S>(t, &mut pairs);
             }
-            // SAFETY: one entry per row, and the block's rows belong to this task.
-            unsafe { self.sink.put_one(t, pairs.mean()) };
+            // SAFETY: one entry per wanted row, and the block's rows belong to this task.
+            unsafe { self.sink.put_one(i, pairs.mean()) };
         }
     }
 }

@@ -84,15 +84,18 @@ impl<const K: usize, M: Moment<K>> Accumulator for Powers<K, M> {
 pub struct Mean;
 
 impl Moment<1> for Mean {
-    /// The count itself: a product with its inverse would round twice.
-    type Factors<S: Simd> = S::F;
+    /// `n` and `1 / n`.
+    type Factors<S: Simd> = [S::F; 2];
     #[inline(always)]
-    fn factors<S: Simd>(self, n: S::F) -> S::F {
-        n
+    fn factors<S: Simd>(self, n: S::F) -> [S::F; 2] {
+        [n, S::div(S::splat(1.0), n)]
     }
     #[inline(always)]
-    fn of<S: Simd>(self, n: S::F, [s1]: [S::F; 1], anchor: S::F) -> S::F {
-        S::add(anchor, S::div(s1, n))
+    fn of<S: Simd>(self, [n, per]: [S::F; 2], [s1]: [S::F; 1], anchor: S::F) -> S::F {
+        // The quotient, rounded once, off the divider (Markstein 1990, theorem 8.1).
+        let quotient = S::mul(s1, per);
+        let rest = S::fnma(quotient, n, s1);
+        S::add(anchor, S::fma(rest, per, quotient))
     }
 }
 

@@ -14,16 +14,46 @@ fn mask(rows: usize) -> u64 {
     rows.next_power_of_two() as u64 - 1
 }
 
-/// Sort every lane of `rows`, missing values (NaN) last; read the result through [`Lane`].
-#[inline(always)]
-pub fn sort<S: Simd>(rows: &mut [f64]) {
-    let mask = mask(rows.len() / LANES);
-    for (place, row) in rows.chunks_exact_mut(LANES).enumerate() {
-        for v in row {
-            *v = mark(*v, mask, place as u64);
+/// Sorted lanes, one after the other.
+#[derive(Default)]
+pub struct Places {
+    keys: Vec<f64>,
+    /// From one lane to the next.
+    stride: usize,
+    mask: u64,
+}
+
+impl Places {
+    /// Sort every lane of `rows`, missing values (NaN) last, and keep the result.
+    #[inline(always)]
+    pub fn sort<S: Simd>(&mut self, rows: &mut [f64]) {
+        let height = rows.len() / LANES;
+        self.mask = mask(height);
+        for (place, row) in rows.chunks_exact_mut(LANES).enumerate() {
+            for v in row {
+                *v = mark(*v, self.mask, place as u64);
+            }
+        }
+        order::sort::<S>(rows);
+        self.stride = height + LANES; // no power of two: the lanes share no cache set
+        self.keys.resize(LANES * self.stride, 0.0);
+        for (i, block) in rows.chunks_exact(LANES * LANES).enumerate() {
+            // SAFETY: a block is eight rows, and every lane has room for all rows.
+            unsafe {
+                let row = |k: usize| S::load(block.as_ptr().add(k * LANES));
+                let lanes = S::transpose(std::array::from_fn(row));
+                for (l, keys) in lanes.into_iter().enumerate() {
+                    S::store(self.keys.as_mut_ptr().add(l * self.stride + i * LANES), keys);
+                }
+            }
         }
     }
-    order::sort::<S>(rows);
+
+    /// Lane `l`, which holds `n` values.
+    #[inline(always)]
+    pub fn lane(&self, l: usize, n: usize) -> Lane<'_> {
+        Lane { keys: &self.keys[l * self.stride..][..n], mask: self.mask }
+    }
 }
 
 /// `v` with its place in the lowest bits; `+inf`, beyond all others, if it is missing.
@@ -37,25 +67,19 @@ fn mark(v: f64, mask: u64, place: u64) -> f64 {
 /// The values of one lane in order.
 pub struct Lane<'a> {
     keys: &'a [f64],
-    l: usize,
-    n: usize,
     mask: u64,
 }
 
-impl<'a> Lane<'a> {
-    /// Lane `l`, which holds `n` values, of rows that [`sort`] has sorted.
-    pub fn new(sorted: &'a [f64], l: usize, n: usize) -> Lane<'a> {
-        Lane { keys: sorted, l, n, mask: mask(sorted.len() / LANES) }
-    }
-
-    #[inline(always)]
-    fn bits(&self, i: usize) -> u64 {
-        self.keys[i * LANES + self.l].to_bits()
-    }
-
+impl Lane<'_> {
     #[inline(always)]
     fn place(&self, i: usize) -> usize {
-        (self.bits(i) & self.mask) as usize
+        (self.keys[i].to_bits() & self.mask) as usize
+    }
+
+    /// Does what is left of `a` and `b` agree?
+    #[inline(always)]
+    fn near(&self, a: f64, b: f64) -> bool {
+        (a.to_bits() ^ b.to_bits()) & !self.mask == 0
     }
 
     /// Call `emit(rank, place, ranks of equal values)` for all values, the smallest first.
@@ -66,10 +90,22 @@ impl<'a> Lane<'a> {
         value: impl Fn(usize) -> f64,
         mut emit: impl FnMut(usize, usize, Range<usize>),
     ) {
+        let n = self.keys.len();
         let mut from = 0;
-        while from < self.n {
+        while from < n {
+            if let Some(keys) = self.keys.get(from..=from + LANES) {
+                let near = (0..LANES).fold(false, |any, i| any | self.near(keys[i], keys[i + 1]));
+                if !near {
+                    for (i, key) in keys[..LANES].iter().enumerate() {
+                        let rank = from + i;
+                        emit(rank, (key.to_bits() & self.mask) as usize, rank..rank + 1);
+                    }
+                    from += LANES;
+                    continue;
+                }
+            }
             let mut end = from + 1;
-            while end < self.n && (self.bits(end - 1) ^ self.bits(end)) & !self.mask == 0 {
+            while end < n && self.near(self.keys[end - 1], self.keys[end]) {
                 end += 1;
             }
             if end == from + 1 {

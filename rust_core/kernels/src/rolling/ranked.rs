@@ -13,7 +13,7 @@ use crate::order;
 use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
-use super::places;
+use super::places::Places;
 use super::source::{Source, Table};
 use super::tiles::{Lanes, Line, Sink, Tile, Tiles};
 
@@ -54,6 +54,7 @@ struct Pass<'a, 's, R> {
 /// What a thread needs for two blocks of eight columns.
 struct Scratch {
     keys: order::Lanes,
+    places: Places,
     rows: Vec<Line>,
     results: Vec<Line>,
     column: Column,
@@ -64,6 +65,7 @@ impl Scratch {
     fn new(rows: usize) -> Scratch {
         Scratch {
             keys: order::Lanes::new(rows),
+            places: Places::default(),
             rows: vec![Line::splat(f64::NAN); rows],
             results: vec![Line::splat(f64::NAN); rows],
             column: Column { ranks: vec![MISSING; rows], values: vec![0.0; rows] },
@@ -95,7 +97,7 @@ impl<R: Ranks> Pass<'_, '_, R> {
     /// Sort rows `top .. bottom` of eight columns; returns how many values each holds.
     #[inline(always)]
     fn sort<S: Simd>(&mut self, top: usize, bottom: usize, at: Lanes) -> [f64; LANES] {
-        let Scratch { keys, rows, .. } = &mut *self.scratch;
+        let Scratch { keys, places, rows, .. } = &mut *self.scratch;
         let mut counts = S::splat(0.0);
         let used = (bottom - top).next_multiple_of(order::BLOCK);
         let keys = &mut keys.values_mut()[..used * LANES];
@@ -109,18 +111,16 @@ impl<R: Ranks> Pass<'_, '_, R> {
                 S::store(key.as_mut_ptr(), v);
             }
         }
-        places::sort::<S>(keys);
+        places.sort::<S>(keys);
         S::to_array(counts)
     }
 
     /// Slide over lane `l`: the window holds the first `before` rows, then moves on to `end`.
     #[inline(always)]
     fn slide(&mut self, l: usize, count: usize, before: usize, end: usize) {
-        let Scratch { keys, rows, results, column, tied } = &mut *self.scratch;
+        let Scratch { places, rows, results, column, tied, .. } = &mut *self.scratch;
         column.ranks[..end].fill(MISSING);
-        let used = end.next_multiple_of(order::BLOCK);
-        let lane = places::Lane::new(&keys.values()[..used * LANES], l, count);
-        lane.walk(
+        places.lane(l, count).walk(
             tied,
             |place| rows[place].0[l],
             |rank, place, _| {

@@ -10,27 +10,29 @@ use super::lanczos::{Krylov, Operator, scale};
 use super::source::{Source, Table, finite};
 use super::tiles::{Line, Sink};
 
-/// Leading eigenvalue over trace of the covariance in every window.
+/// Leading eigenvalue over trace of the covariance in the windows that end at the rows `wanted`,
+/// which rise.
 ///
 /// Columns with fewer than `min_periods` values in the window leave; the
 /// covariance is over the rows that are complete for the others, at least two.
 /// NaN where nothing is left or nothing varies. Infinities count as missing.
-pub fn pc1_share(exec: Exec, x: Table, window: Window, out: &mut [f64]) {
+pub fn pc1_share(exec: Exec, x: Table, window: Window, wanted: &[usize], out: &mut [f64]) {
     const ROWS_OF_A_TASK: usize = 16;
-    let rows = x.rows();
-    let exec = exec.for_work(rows * window.reach(rows) * x.cols());
-    let sink = Sink::new(out, rows, 1);
-    exec.for_each(rows.div_ceil(ROWS_OF_A_TASK), |task| {
+    let exec = exec.for_work(wanted.len() * window.reach(x.rows()) * x.cols());
+    let sink = Sink::new(out, wanted.len(), 1);
+    exec.for_each(wanted.len().div_ceil(ROWS_OF_A_TASK), |task| {
         let top = task * ROWS_OF_A_TASK;
-        let rows = top..(top + ROWS_OF_A_TASK).min(rows);
-        simd::run(exec.level(), Rows { x, window, rows, sink });
+        let wanted = &wanted[top..(top + ROWS_OF_A_TASK).min(wanted.len())];
+        simd::run(exec.level(), Rows { x, window, wanted, top, sink });
     });
 }
 
 struct Rows<'a> {
     x: Table<'a>,
     window: Window,
-    rows: Range<usize>,
+    wanted: &'a [usize],
+    /// Place of their first in the output.
+    top: usize,
     sink: Sink<'a>,
 }
 
@@ -40,9 +42,10 @@ impl Kernel for Rows<'_> {
     fn run<S: Simd>(self) {
         let mut centred = Centred { width: self.x.cols().div_ceil(LANES), rows: Vec::new() };
         let mut krylov = Krylov::default();
-        let first = (self.rows.start + 1).saturating_sub(self.window.len());
-        let whole: Vec<bool> = (first..self.rows.end).map(|t| is_whole::<S>(self.x, t)).collect();
-        for t in self.rows.clone() {
+        let Some((&start, &last)) = self.wanted.first().zip(self.wanted.last()) else { return };
+        let first = (start + 1).saturating_sub(self.window.len());
+        let whole: Vec<bool> = (first..=last).map(|t| is_whole::<S>(self.x, t)).collect();
+        for (i, &t) in self.wanted.iter().enumerate() {
             let oldest = (t + 1).saturating_sub(self.window.len());
             let mut share = f64::NAN;
             if t + 1 - oldest >= self.window.min_periods() {
@@ -53,8 +56,8 @@ impl Kernel for Rows<'_> {
                 }
                 share = centred.share::<S>(&mut krylov);
             }
-            // SAFETY: one entry per row, and the rows belong to this task.
-            unsafe { self.sink.put_one(t, share) };
+            // SAFETY: one entry per wanted row, and the rows belong to this task.
+            unsafe { self.sink.put_one(self.top + i, share) };
         }
     }
 }

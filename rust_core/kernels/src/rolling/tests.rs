@@ -250,13 +250,14 @@ fn anchors_know_no_later_row() {
 fn correlation_and_spectrum_of_known_columns() {
     let r: Vec<f64> = (0..40).map(|t| (t as f64 * 1.3).sin()).collect();
     let x: Vec<f64> = r.iter().flat_map(|v| [*v, 2.0 * v, -v]).collect();
+    let all: Vec<usize> = (0..40).collect();
     for level in levels() {
         let exec = Exec::new(1, level);
         let mut out = vec![0.0; 40];
-        corr_mean(exec, Table::new(&x, 40, 3), Window::full(10), &mut out);
+        corr_mean(exec, Table::new(&x, 40, 3), Window::full(10), &all, &mut out);
         assert!(out[..9].iter().all(|v| v.is_nan()));
         assert!(out[9..].iter().all(|v| close(*v, -1.0 / 3.0, 1e-13)), "{level:?}");
-        pc1_share(exec, Table::new(&x, 40, 3), Window::full(10), &mut out);
+        pc1_share(exec, Table::new(&x, 40, 3), Window::full(10), &all, &mut out);
         assert!(out[..9].iter().all(|v| v.is_nan()));
         assert!(out[9..].iter().all(|v| close(*v, 1.0, 1e-13)), "{level:?}");
     }

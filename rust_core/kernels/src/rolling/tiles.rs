@@ -7,7 +7,7 @@ use crate::simd::{LANES, Simd};
 
 use super::source::prefetch_write;
 
-/// Columns of a strip: eight vectors, so that a row of a strip spans few cache lines.
+/// Columns of a strip that is walked down: a row of it spans few cache lines.
 const STRIP: usize = 64;
 
 /// A rectangle of the table.
@@ -60,6 +60,11 @@ impl Tiles {
         Tiles { rows, cols, height: height.max(1), width: STRIP }
     }
 
+    /// The same with strips of about `width` columns, whole vectors.
+    pub fn of_width(self, width: usize) -> Tiles {
+        Tiles { width: width.max(1).next_multiple_of(LANES), ..self }
+    }
+
     /// Number of tiles.
     pub fn count(&self) -> usize {
         self.rows.div_ceil(self.height) * self.strips()
@@ -94,10 +99,10 @@ impl<'a> Sink<'a> {
         Sink { out: SharedOut::new(out), cols }
     }
 
-    /// Write row `t` of a vector of columns.
+    /// [`Sink::write`] of a walk down the rows: asks for what comes after it.
     ///
     /// # Safety
-    /// The place lies in the table and belongs to the calling task alone.
+    /// As for [`Sink::write`].
     #[inline(always)]
     pub unsafe fn put<S: Simd>(&self, t: usize, at: Lanes, value: S::F) {
         // SAFETY: the caller's promise.
@@ -105,6 +110,19 @@ impl<'a> Sink<'a> {
             let place = self.out.at(t * self.cols + at.first);
             let ahead = at.down * self.cols + at.right - at.first;
             prefetch_write(place.wrapping_add(ahead));
+            self.write::<S>(t, at, value);
+        }
+    }
+
+    /// Write row `t` of a vector of columns.
+    ///
+    /// # Safety
+    /// The place lies in the table and belongs to the calling task alone.
+    #[inline(always)]
+    pub unsafe fn write<S: Simd>(&self, t: usize, at: Lanes, value: S::F) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let place = self.out.at(t * self.cols + at.first);
             if at.count == LANES {
                 S::store(place, value);
             } else {

@@ -126,7 +126,7 @@ impl Staging {
         if ensemble.inner == 1 {
             return Staging { rows, wide: 1, batches: ensemble.outer.div_ceil(LANES) };
         }
-        let wide = fit.min(ensemble.inner.div_ceil(LANES));
+        let wide = fit.min(ensemble.inner.div_ceil(LANES)).max(1);
         let batches = ensemble.outer * ensemble.inner.div_ceil(wide * LANES);
         Staging { rows, wide, batches }
     }

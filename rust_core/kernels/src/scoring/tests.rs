@@ -318,6 +318,14 @@ fn threads_change_no_bit() {
     assert_eq!(one, many);
 }
 
+#[test]
+fn no_points_are_no_work() {
+    for shape in [[9, 2, 0, 1], [0, 2, 3, 1], [0, 2, 1, 1]] {
+        pit(Ensemble::new(&[], shape), &[], Exec::serial(), &mut []);
+        crps(Ensemble::new(&[], shape), &[], false, Exec::serial(), &mut []);
+    }
+}
+
 proptest! {
     #[test]
     fn energy_score_of_one_dimension_is_the_crps(
