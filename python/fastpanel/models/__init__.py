@@ -25,6 +25,7 @@ from fastpanel.models._contract import (
     PyroModel,
 )
 from fastpanel.models._forecaster import Forecaster, load
+from fastpanel.models._memory import MemoryEstimate, estimate_memory
 from fastpanel.models._registries import (
     complexity,
     default_guide_registry,
@@ -43,6 +44,7 @@ from fastpanel.models._registries import (
 )
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
+from fastpanel.models._stream import predict_chunks
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "FitState",
     "Forecaster",
     "KLAnnealing",
+    "MemoryEstimate",
     "ModelBatch",
     "ModelConfig",
     "PrebuildContext",
@@ -69,6 +72,7 @@ __all__ = [
     "default_guide_registry",
     "default_model_registry",
     "default_prebuild_registry",
+    "estimate_memory",
     "fit",
     "fit_many",
     "group_windows",
@@ -77,6 +81,7 @@ __all__ = [
     "metric_registry",
     "model_registry",
     "predict",
+    "predict_chunks",
     "predict_many",
     "register_complexity",
     "register_guide",

@@ -27,8 +27,8 @@ class Cube:
     ) -> Cube:
         """Check shapes and dtypes; copies only what is not canonical."""
         values = canonical(X, "X", ndim=3)
-        if values.shape[2] == 0:
-            raise ShapeError(f"X {values.shape} has no features")
+        if 0 in values.shape[1:]:
+            raise ShapeError(f"X {values.shape} has no assets or no features")
         assets = asset_names or [f"asset {a}" for a in range(values.shape[1])]
         if len(assets) != values.shape[1]:
             raise ShapeError(
