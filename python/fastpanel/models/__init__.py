@@ -24,6 +24,7 @@ from fastpanel.models._contract import (
     PyroGuide,
     PyroModel,
 )
+from fastpanel.models._forecaster import Forecaster, load
 from fastpanel.models._memory import MemoryEstimate, estimate_memory
 from fastpanel.models._registries import (
     complexity,
@@ -52,6 +53,7 @@ __all__ = [
     "FitJob",
     "FitReport",
     "FitState",
+    "Forecaster",
     "KLAnnealing",
     "MemoryEstimate",
     "ModelBatch",
@@ -75,6 +77,7 @@ __all__ = [
     "fit_many",
     "group_windows",
     "guide_registry",
+    "load",
     "metric_registry",
     "model_registry",
     "predict",
