@@ -224,7 +224,7 @@ def ask(monkeypatch, *answers):
 
 
 def test_the_wizard_prints_the_line_that_the_answers_mean(place, monkeypatch, capsys):
-    answers = ["data_cleaning", "2024-01", "", "log", "EUR.USD,IBUS30", "", "y", "", "", "n"]
+    answers = ["data_cleaning", "2024-01", "", "log", "EUR.USD,IBUS30", "", "y", "", "", "", "n"]
     assert ask(monkeypatch, *answers) == 0
     streams = capsys.readouterr()
     line = (
@@ -248,7 +248,7 @@ def test_the_wizard_runs_after_a_yes(place, monkeypatch, capsys):
 
 
 def test_the_wizard_leaves_out_what_equals_a_default(place, monkeypatch, capsys):
-    assert ask(monkeypatch, "data_cleaning", "2024-01", "", "simple", *[""] * 5, "n") == 0
+    assert ask(monkeypatch, "data_cleaning", "2024-01", "", "simple", *[""] * 6, "n") == 0
     assert capsys.readouterr().out == "fastpanel data_cleaning --start 2024-01\n"
 
 
