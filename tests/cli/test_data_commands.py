@@ -262,7 +262,7 @@ def test_the_wizard_repeats_flags_with_commas_and_quotes(place, monkeypatch, cap
 
 
 def test_the_wizard_asks_again_until_the_line_parses(place, monkeypatch, capsys):
-    rest = [""] * 6
+    rest = [""] * 7
     first = ["clean", "data_cleaning", "2024-13", "2024-06", *rest]
     assert ask(monkeypatch, *first, "2024-03", "", *rest, "maybe", "n") == 0
     streams = capsys.readouterr()
