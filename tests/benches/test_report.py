@@ -63,7 +63,7 @@ def test_targets_that_nothing_ran_are_named():
         {"kernel": "rolling.mode", "size": "x"},
     ]
     targets = {"limit": limits, "threads": {"kernels": ["rolling.mean daily-20", "rolling.mad y"]}}
-    assert not_run([OURS], targets) == ["mode x", "rolling.mad y"]
+    assert not_run([OURS], targets) == ["rolling.mode x", "rolling.mad y"]
 
 
 def test_a_report_keeps_the_fastest_call_times_its_parts():
