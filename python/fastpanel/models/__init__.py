@@ -42,6 +42,7 @@ from fastpanel.models._registries import (
     resolve_backend,
     run_prebuild,
 )
+from fastpanel.models._render import render_model, trace_shapes
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
 from fastpanel.models._stream import predict_chunks
@@ -88,7 +89,9 @@ __all__ = [
     "register_metric",
     "register_model",
     "register_prebuild",
+    "render_model",
     "resolve_backend",
     "run_prebuild",
     "segments",
+    "trace_shapes",
 ]
