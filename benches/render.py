@@ -230,7 +230,7 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
     )
     axes.grid(axis="x", alpha=0.3)
     handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-    axes.legend(handles.values(), handles.keys(), fontsize=7, loc="lower right")
+    figure.legend(handles.values(), handles.keys(), fontsize=7, loc="outside right upper")
     figure.savefig(path, dpi=110, metadata={"Software": None})
     plt.close(figure)
 

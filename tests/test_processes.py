@@ -20,7 +20,9 @@ import pytest
 import fastpanel as fp
 
 TIMEOUT = 120
-forks = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+forks = pytest.mark.filterwarnings(
+    "ignore:.*fork"
+)  # of Python 3.12, and of JAX where it was imported
 
 
 def digest(seed: int = 0) -> str:

@@ -87,3 +87,11 @@ def test_errors_name_what_is_wrong() -> None:
         coverage(np.zeros(4), np.zeros((3, 5)), 0.5)
     with pytest.raises(ShapeError, match=r"\(3, 5\)"):
         pit(np.zeros(4), np.zeros((3, 5)))
+
+
+def test_coverage_of_one_forecast_for_many_truths() -> None:
+    members = np.arange(11.0)
+    truth = np.array([5.0, 9.5])
+    np.testing.assert_array_equal(coverage(truth, members, [0.8, 1.0]), [0.5, 1.0])
+    table = np.array([[5.0, 9.5, 5.0], [20.0, 5.0, 0.5]])
+    np.testing.assert_allclose(coverage(table, members, [0.8, 1.0]), [3 / 6, 5 / 6])

@@ -141,10 +141,12 @@ def test_a_study_lives_in_a_database(config, panel, local, tmp_path, request, ki
     settings = with_tuning(config, kind, engine="optuna", optuna={"storage": url})
     result = fp.simulation.run(settings, panel=panel, progress=False)
     assert ledger(result) == ledger(local)
-    url = url.replace("postgresql:", "postgresql+psycopg:")
+    storage = optuna.storages.RDBStorage(url.replace("postgresql:", "postgresql+psycopg:"))
     for group in result.records:
-        study = optuna.load_study(study_name=f"{kind}/outer_{group}", storage=url)
+        study = optuna.load_study(study_name=f"{kind}/outer_{group}", storage=storage)
         assert [t.params for t in study.trials] == list(result.candidates.values())
+    storage.remove_session()
+    storage.engine.dispose()
 
 
 RUN = """

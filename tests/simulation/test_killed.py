@@ -76,7 +76,7 @@ def seeds_by_unit(config) -> list[dict]:
     candidates = {name: {"training.svi.learning_rate": 0.1} for name in ("0", "1")}
     known = []
     for plan in structure.outer:
-        for batch in plan_batches(candidates, len(plan.inner), 4, "fold"):
+        for batch in plan_batches(candidates, range(len(plan.inner)), 4, "fold"):
             known.append(
                 {
                     "units": {(plan.group, unit.candidate, unit.split) for unit in batch.units},

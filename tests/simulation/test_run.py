@@ -26,7 +26,8 @@ def run(config, panel, **kwargs):
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    skip = {"run_manifest.json", ".lock", "ledger.jsonl", "finished.json", "report.html"}
+    timed = {"run_manifest.json", "ledger.jsonl", "tracking.jsonl", "finished.json"}
+    skip = {*timed, ".lock", "report.html"}
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))

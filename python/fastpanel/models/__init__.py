@@ -24,6 +24,8 @@ from fastpanel.models._contract import (
     PyroGuide,
     PyroModel,
 )
+from fastpanel.models._forecaster import Forecaster, load
+from fastpanel.models._memory import MemoryEstimate, estimate_memory
 from fastpanel.models._registries import (
     complexity,
     default_guide_registry,
@@ -40,8 +42,10 @@ from fastpanel.models._registries import (
     resolve_backend,
     run_prebuild,
 )
+from fastpanel.models._render import render_model, trace_shapes
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
+from fastpanel.models._stream import predict_chunks
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 
 __all__ = [
@@ -50,7 +54,9 @@ __all__ = [
     "FitJob",
     "FitReport",
     "FitState",
+    "Forecaster",
     "KLAnnealing",
+    "MemoryEstimate",
     "ModelBatch",
     "ModelConfig",
     "PrebuildContext",
@@ -67,20 +73,25 @@ __all__ = [
     "default_guide_registry",
     "default_model_registry",
     "default_prebuild_registry",
+    "estimate_memory",
     "fit",
     "fit_many",
     "group_windows",
     "guide_registry",
+    "load",
     "metric_registry",
     "model_registry",
     "predict",
+    "predict_chunks",
     "predict_many",
     "register_complexity",
     "register_guide",
     "register_metric",
     "register_model",
     "register_prebuild",
+    "render_model",
     "resolve_backend",
     "run_prebuild",
     "segments",
+    "trace_shapes",
 ]

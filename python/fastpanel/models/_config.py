@@ -108,6 +108,10 @@ class TrainingConfig(StrictModel):
     """``training``."""
 
     svi: SVIConfig = SVIConfig()
+    program_mib: int | None = Field(default=None, ge=1)
+    """Bound on the arrays of one compiled program in MiB, by which fits are gathered into
+    programs; null: 256 on a CPU, 4096 on other devices. Free memory is never looked at, so that
+    the same fits give the same bits."""
     require: RequireConfig = RequireConfig()
     """Limits on the fit's report."""
     standardize_targets: bool = True

@@ -43,6 +43,11 @@ class Prepared:
     def windows(self) -> list[Window]:
         return [window for group in self.groups for window in group]
 
+    @cached_property
+    def complete(self) -> bool:
+        """Every row has all its targets or none."""
+        return not (self.missing.any(axis=1) & ~self.missing.all(axis=1)).any()
+
     def count(self, window: Window) -> int:
         """Observed entries of a window that are in the loss."""
         kept = slice(window.start + window.burn_in, window.stop)

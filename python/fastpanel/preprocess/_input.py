@@ -27,8 +27,8 @@ class Cube:
     ) -> Cube:
         """Check shapes and dtypes; copies only what is not canonical."""
         values = canonical(X, "X", ndim=3)
-        if values.shape[2] == 0:
-            raise ShapeError(f"X {values.shape} has no features")
+        if 0 in values.shape[1:]:
+            raise ShapeError(f"X {values.shape} has no assets or no features")
         assets = asset_names or [f"asset {a}" for a in range(values.shape[1])]
         if len(assets) != values.shape[1]:
             raise ShapeError(
@@ -69,6 +69,8 @@ def check_names(feature_names: Sequence[str], count: int) -> tuple[str, ...]:
 
 def check_rows(rows: Any, times: int, what: str = "rows") -> IntArray:
     """Return training rows as ascending ``int64``, from a bool mask, positions or None (all)."""
+    if times == 0:
+        raise ParameterError("X has no rows: nothing to fit on")
     if rows is None:
         return np.arange(times, dtype=np.int64)
     array = np.asarray(rows)

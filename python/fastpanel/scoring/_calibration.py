@@ -113,6 +113,9 @@ def coverage(
         xp, obs, fct = None, real(obs, "obs"), np.asarray(fct)
     Axes.of(obs, fct, m_axis, None)
     bounds = ensemble_quantile(fct, np.concatenate([(1 - flat) / 2, (1 + flat) / 2]), m_axis)
+    wider = obs.ndim - (bounds.ndim - 1)  # obs may have leading axes that fct lacks
+    if wider > 0:
+        bounds = bounds.reshape((bounds.shape[0], *(1,) * wider, *bounds.shape[1:]))
     shares = _shares(xp, obs, bounds[: flat.size], bounds[flat.size :], axis)
     return shares[0] if wanted.ndim == 0 else shares
 

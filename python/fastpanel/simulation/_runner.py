@@ -14,6 +14,7 @@ import numpy as np
 from fastpanel._files import write_json
 from fastpanel.data import Panel
 from fastpanel.errors import ModelError
+from fastpanel.models import MemoryEstimate, estimate_memory
 from fastpanel.progress import Reporter, reporter
 from fastpanel.selection import Selection
 from fastpanel.simulation import _manifest
@@ -40,6 +41,7 @@ from fastpanel.simulation._postprocess import select_for_fold, select_globally
 from fastpanel.simulation._prebuild import run_prebuild
 from fastpanel.simulation._report import write_run_report
 from fastpanel.simulation._result import SimulationResult
+from fastpanel.simulation._splits import largest_fit
 from fastpanel.simulation._structure import CVStructure, OuterPlan, build_structure, write_structure
 from fastpanel.simulation._summary import summarise
 from fastpanel.simulation._telling import fold_fact, result_fact, run_fact
@@ -254,8 +256,28 @@ class _Run:
             f"Plan: {folds} outer folds, {splits} inner splits, {count} candidates = "
             f"{splits * count} fits"
         )
+        if self.hooks is None and self.config.flags.simulation_mode == "full":
+            memory = self._memory(structure, count)
+            self.say.say(
+                f"Memory: about {memory.total / 2**20:,.0f} MiB of arrays at a time, "
+                f"{memory.program / 2**20:,.0f} of them in one program"
+            )
         self.manifest.stage("cv", outer_folds=folds, inner_splits=splits)
         return structure
+
+    def _memory(self, structure: CVStructure, candidates: int) -> MemoryEstimate:
+        rows, features = largest_fit(self.dataset, self.config)
+        inner = [split for plan in structure.outer for split in plan.inner]
+        return estimate_memory(
+            fit_config(self.config, {}),
+            rows=rows,
+            assets=len(self.dataset.assets),
+            features=features,
+            candidates=min(candidates, self.config.tuning.batch_units),
+            splits=max((len(plan.inner) for plan in structure.outer), default=1) or 1,
+            test_rows=max((len(split.test) for split in inner), default=0),
+            num_samples=self.config.predictive.num_samples,
+        )
 
     def _write_candidates(self) -> None:
         """Once they are known: a sampler's after the earliest fold."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,8 +69,8 @@ class PlanTuner:
 
     def records(self, plan: OuterPlan, objective: Objective) -> Records:
         """Score the whole plan."""
-        listeners = _followers(self._config, plan, self._folder, self.candidates)
-        return objective(plan, listeners).evaluate_all(self.candidates)
+        with _followers(self._config, plan, self._folder, self.candidates) as listeners:
+            return objective(plan, listeners).evaluate_all(self.candidates)
 
 
 class SamplerTuner:
@@ -92,8 +93,8 @@ class SamplerTuner:
             self._first = plan.group
             return self._search(plan, objective(plan, ()))
         kept = {name: v for name, v in self.candidates.items() if name not in self._pruned}
-        listeners = _followers(self._config, plan, self._folder, kept)
-        scored = objective(plan, listeners).evaluate_all(kept)
+        with _followers(self._config, plan, self._folder, kept) as listeners:
+            scored = objective(plan, listeners).evaluate_all(kept)
         reason = f"pruned on outer fold {self._first}"
         for name in self._pruned:
             scored[name] = [_missing(name, split, reason) for split in range(len(plan.inner))]
@@ -107,8 +108,11 @@ class SamplerTuner:
         does not depend on how many workers there are, and a rerun proposes the
         same and finds it in the ledger.
         """
+        with closing(open_study(self._config, plan, self._folder, fresh=True)) as study:
+            return self._generations(plan, objective, study)
+
+    def _generations(self, plan: OuterPlan, objective: InnerObjective, study: Study) -> Records:
         tuning = self._config.tuning
-        study = open_study(self._config, plan, self._folder, fresh=True)
         records: Records = {}
         while len(self.candidates) < tuning.num_samples:
             left = tuning.num_samples - len(self.candidates)
@@ -148,12 +152,14 @@ class SamplerTuner:
         return records
 
 
+@contextmanager
 def _followers(
     config: SimulationConfig, plan: OuterPlan, folder: Path, candidates: Candidates
-) -> list[Listener]:
+) -> Iterator[list[Listener]]:
     """With engine ``optuna``: a study that opens a trial per candidate and hears its scores."""
     if config.tuning.engine != "optuna":
-        return []
+        yield []
+        return
     study = open_study(config, plan, folder)
     study.enqueue(candidates)
 
@@ -161,7 +167,8 @@ def _followers(
         del values
         _tell(study, config, candidate, records)
 
-    return [follow]
+    with closing(study):
+        yield [follow]
 
 
 def _tell(

@@ -89,7 +89,7 @@ class Study:
         self._optuna: Any = optuna
         self._space = tuple(space)
         self._trials: dict[str, Any] = {}
-        storage = self._storage(spec.storage, journal)
+        storage = self._held = self._storage(spec.storage, journal)
         names = {study.study_name for study in self._optuna.get_all_study_summaries(storage)}
         if fresh and name in names:
             self._optuna.delete_study(study_name=name, storage=storage)
@@ -153,6 +153,13 @@ class Study:
         else:
             trial.set_user_attr(_FAILED, True)
             self.study.tell(trial, state=states.FAIL)
+
+    def close(self) -> None:
+        """Let go of the storage's connections."""
+        engine = getattr(self._held, "engine", None)
+        if engine is not None:
+            self._held.remove_session()
+            engine.dispose()
 
     def _values(self, trial: Any) -> dict[str, Any]:
         """Values of the active parameters, discrete ones first since others depend on them."""

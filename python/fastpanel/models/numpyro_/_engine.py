@@ -13,6 +13,7 @@ import numpy as np
 from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig, known_names
 from fastpanel.models._device import index_of, wanted_device, warn_absent
+from fastpanel.models._memory import job_bytes, max_jobs, pack_bytes, program_bytes
 from fastpanel.models._prepare import Prepared
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
@@ -23,13 +24,9 @@ from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper, fit_one, predict_one
 from fastpanel.typing import FloatArray
 
-_MAX_JOBS = {"cpu": 16}  # more do not fit the cache
-_MAX_JOBS_ELSEWHERE = 512
+_MAX_PACKS_ELSEWHERE = 512
 _LEAST_STEPS = 1024
 _LEAST_SHARED_ROWS = 128  # with pad_to, sizes start here and double
-_MAX_BYTES = {"cpu": 1 << 28}
-_MAX_BYTES_ELSEWHERE = 1 << 32
-_LIVE_ARRAYS = 12  # arrays of the size of y that a training step keeps alive
 _MAX_DRAWS = 256
 
 
@@ -82,14 +79,20 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
             if job.plan.sampler:
                 continue
             steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
-            plan = replace(job.plan, window_len=_window_len(job), losses_len=steps)
+            plan = replace(
+                job.plan,
+                window_len=_window_len(job),
+                losses_len=steps,
+                complete=job.plan.independent_rows and job.work.prepared.complete,
+            )
             shape = _padded_shape(plan, job.work.prepared, job.work.config)
             device = _device(job.work.config)
-            families.setdefault((plan, shape, device), []).append(job)
+            room = program_bytes(job.work.config, device.platform)
+            families.setdefault((plan, shape, device, room), []).append(job)
         results = {job.position: _sampled(job) for job in jobs if job.plan.sampler}
-        for (plan, shape, device), members in families.items():
+        for (plan, shape, device, room), members in families.items():
             with jax.default_device(device):
-                for chunk in _chunks(plan, members, shape, device.platform):
+                for chunk in _chunks(plan, members, shape, device.platform, room):
                     results |= _run_chunk(plan, shape, chunk)
     return [results[position] for position in range(len(works))]
 
@@ -104,13 +107,14 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
             rows, width = _padded(plan, rows, features, forecast.config)
             draws = min(_pow2(forecast.num_samples, least=8), _MAX_DRAWS)
             shape = (rows, assets, width)
-            family = (plan.for_prediction(), shape, draws, _device(forecast.config))
+            device = _device(forecast.config)
+            room = program_bytes(forecast.config, device.platform)
+            family = (plan.for_prediction(), shape, draws, device, room)
             families.setdefault(family, []).append((position, forecast, floats))
         results: dict[int, tuple[FloatArray, FloatArray]] = {}
-        for (plan, shape, draws, device), members in families.items():
-            platform = device.platform
-            size = max(1, _max_bytes(platform) // (4 * 4 * draws * shape[0] * shape[1]))
-            size = min(size, _max_packs(platform), _max_jobs(platform))
+        for (plan, shape, draws, device, room), members in families.items():
+            size = max(1, room // (4 * 4 * draws * shape[0] * shape[1]))
+            size = min(size, _max_packs(device.platform), max_jobs(device.platform))
             with jax.default_device(device):
                 for start in range(0, len(members), size):
                     chunk = members[start : start + size]
@@ -213,16 +217,16 @@ def _predict_program(plan: Plan) -> Any:
 
 
 def _chunks(
-    plan: Plan, members: list[_Job], shape: tuple[int, ...], platform: str
+    plan: Plan, members: list[_Job], shape: tuple[int, ...], platform: str, room: int
 ) -> list[list[list[_Job]]]:
     """Packs of jobs on the same data, gathered into chunks of bounded memory."""
     packs: dict[bytes, list[_Job]] = {}
     for job in members:
         packs.setdefault(job.work.prepared.key, []).append(job)
     rows, assets, features = shape[:3]
-    per_job = 4 * rows * assets * _LIVE_ARRAYS
-    per_pack = 4 * rows * assets * features * 2
-    limit = max(1, min(_max_jobs(platform), _max_bytes(platform) // per_job))
+    per_job, per_pack = job_bytes(rows, assets), pack_bytes(rows, assets, features)
+    most = max(1, min(max_jobs(platform), (room - per_pack) // per_job))
+    limit = _pow2(most + 1) // 2  # widths are padded to powers of two
     if not plan.per_site:
         limit = 1  # its density calls LAPACK, which must not be batched (docs/decisions/0010)
     by_width: dict[int, list[list[_Job]]] = {}
@@ -232,8 +236,8 @@ def _chunks(
             by_width.setdefault(_pow2(len(part)), []).append(part)
     chunks = []
     for width, parts in by_width.items():
-        room = _max_bytes(platform) // (per_pack + width * per_job)
-        most = max(1, min(limit // width, room, _max_packs(platform)))
+        fitting = room // (per_pack + width * per_job)
+        most = max(1, min(limit // width, fitting, _max_packs(platform)))
         chunks += [parts[start : start + most] for start in range(0, len(parts), most)]
     return chunks
 
@@ -460,14 +464,6 @@ def _stack_or_only(trees: list[Any]) -> Any:
     return trees[0] if len(trees) == 1 else _stack(trees)
 
 
-def _max_jobs(platform: str) -> int:
-    return _MAX_JOBS.get(platform, _MAX_JOBS_ELSEWHERE)
-
-
 def _max_packs(platform: str) -> int:
     """Data sets in one program. On a CPU one: several share nothing and slow each other down."""
-    return 1 if platform == "cpu" else _MAX_JOBS_ELSEWHERE
-
-
-def _max_bytes(platform: str) -> int:
-    return _MAX_BYTES.get(platform, _MAX_BYTES_ELSEWHERE)
+    return 1 if platform == "cpu" else _MAX_PACKS_ELSEWHERE

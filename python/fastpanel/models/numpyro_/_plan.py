@@ -42,6 +42,7 @@ class Plan:
     inert_zero_features: bool
     window_len: int | None = None
     losses_len: int = 0
+    complete: bool = False
 
     def build(self, model_floats: Sequence[Any], guide_floats: Sequence[Any]) -> tuple[Any, Any]:
         """Model and guide with these (possibly traced) floats put back."""
@@ -63,6 +64,7 @@ class Plan:
             annealed=False,
             window_len=None,
             losses_len=0,
+            complete=False,
         )
 
 

@@ -13,8 +13,7 @@ class MlflowSpec(StrictModel):
     experiment: str = "fastpanel"
     """Experiment that the runs belong to; created if it is not there."""
     artifacts: str | None = None
-    """Where a new experiment keeps files; null: ``mlartifacts`` in the working directory, or
-    what a server says."""
+    """Where a new experiment keeps files; null: ``mlartifacts`` here, or what a server says."""
 
 
 class TrackingConfig(StrictModel):

@@ -1,0 +1,124 @@
+"""How much memory fits and predictions take, from shapes alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastpanel.errors import ParameterError
+from fastpanel.models._config import FitConfig, parse_config
+from fastpanel.models._registries import resolve_backend
+
+MAX_JOBS = {"cpu": 16}  # more do not fit the cache
+MAX_JOBS_ELSEWHERE = 512
+LIVE_ARRAYS = 12  # arrays of the size of y that a training step keeps alive
+BYTES_PER_DRAW = 40  # at the peak: as drawn, joined, widened, in units, and the chunk before
+_PROGRAM_MIB = {"cpu": 256}
+_PROGRAM_MIB_ELSEWHERE = 4096
+
+
+@dataclass(frozen=True)
+class MemoryEstimate:
+    """Bytes at the peak of a batch.
+
+    Attributes
+    ----------
+    inputs
+        Training and test arrays of the splits, in double precision.
+    program
+        The largest compiled program, or one Pyro fit.
+    draws
+        Predictive draws of one split's candidates while they are scored.
+    """
+
+    inputs: int
+    program: int
+    draws: int
+
+    @property
+    def total(self) -> int:
+        """Programs and draws take turns; the inputs stay."""
+        return self.inputs + max(self.program, self.draws)
+
+
+def estimate_memory(
+    config: Mapping[str, Any],
+    *,
+    rows: int,
+    assets: int,
+    features: int,
+    candidates: int = 1,
+    splits: int = 1,
+    test_rows: int = 0,
+    num_samples: int = 0,
+) -> MemoryEstimate:
+    """Estimate the memory of a batch before it runs; nothing is compiled or allocated.
+
+    Parameters
+    ----------
+    config
+        As for :func:`fit`.
+    rows, assets, features
+        Shape of the largest training array.
+    candidates, splits
+        Jobs that share a program: candidates on each of the splits.
+    test_rows, num_samples
+        Shape of a split's forecast, for the draws.
+
+    Returns
+    -------
+    MemoryEstimate
+        For arrays only; the interpreter, the back end and its compiled code
+        take several hundred MB on top.
+
+    Raises
+    ------
+    ParameterError
+        A size below one.
+
+    Examples
+    --------
+    >>> small = estimate_memory({}, rows=400, assets=20, features=45, candidates=4)
+    >>> large = estimate_memory({}, rows=400, assets=20, features=45, candidates=16)
+    >>> small.program < large.program <= 256 * 2**20
+    True
+    """
+    sizes = {"rows": rows, "assets": assets, "features": features}
+    sizes |= {"candidates": candidates, "splits": splits}
+    for name, value in sizes.items():
+        if value < 1:
+            raise ParameterError(f"{name} is {value}; give at least 1")
+    parsed = parse_config(config)
+    section = parsed.model
+    backend = resolve_backend(section.backend, section.model_name, section.guide_name)
+    platform = "gpu" if parsed.use_gpu else "cpu"
+    width = 1 if backend == "pyro" else min(candidates, max_jobs(platform))
+    per_job, per_pack = job_bytes(rows, assets), pack_bytes(rows, assets, features)
+    room = max(1, (program_bytes(parsed, platform) - per_pack) // per_job)
+    return MemoryEstimate(
+        inputs=8 * splits * (rows + test_rows) * assets * (features + 2),
+        program=per_pack + min(width, room) * per_job,
+        draws=BYTES_PER_DRAW * candidates * num_samples * test_rows * assets,
+    )
+
+
+def job_bytes(rows: int, assets: int) -> int:
+    """What one more job on the same data adds to a program."""
+    return 4 * rows * assets * LIVE_ARRAYS
+
+
+def pack_bytes(rows: int, assets: int, features: int) -> int:
+    """What one data set takes in a program."""
+    return 4 * rows * assets * features * 2
+
+
+def max_jobs(platform: str) -> int:
+    """Most jobs in one program."""
+    return MAX_JOBS.get(platform, MAX_JOBS_ELSEWHERE)
+
+
+def program_bytes(config: FitConfig, platform: str) -> int:
+    """Bound on one program's arrays; configured, as it decides which fits run together."""
+    given = config.training.program_mib
+    return (given or _PROGRAM_MIB.get(platform, _PROGRAM_MIB_ELSEWHERE)) << 20

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+import fastpanel as fp
+from fastpanel import models
+from fastpanel.errors import ParameterError
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def fitted(simulate, config):
+    p = simulate(T=160, A=40, F=2)
+    settings = config("numpyro", steps=60)
+    return p, settings, models.fit(p.X[:80], p.y[:80], settings)
+
+
+def test_one_chunk_is_predict(fitted):
+    p, settings, state = fitted
+    [(rows, forecast)] = models.predict_chunks(p.X[80:96], state, settings, 32)
+    assert rows == slice(0, 16)
+    whole = models.predict(p.X[80:96], state, settings, 32)
+    np.testing.assert_array_equal(forecast["samples"], whole["samples"])
+
+
+def test_chunks_cover_the_weeks_in_bounded_memory(fitted):
+    p, settings, state = fitted
+    X, y, draws, limit = p.X[80:], p.y[80:], 400, 4
+    scores, means = np.full(80, np.nan), np.empty((80, 40))
+    widths = set()
+
+    def stream():
+        for rows, forecast in models.predict_chunks(X, state, settings, draws, max_mib=limit):
+            samples = forecast["samples"]
+            scores[rows] = fp.scoring.energy_score(y[rows], samples, m_axis=0)
+            means[rows] = forecast["mean"]
+            widths.add(rows.stop - rows.start)
+
+    stream()  # compiles
+    tracemalloc.start()
+    stream()
+    streamed = tracemalloc.get_traced_memory()[1]
+    tracemalloc.reset_peak()
+    whole = models.predict(X, state, settings, draws)
+    at_once = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert max(widths) == limit * MIB // (40 * draws * 40)
+    assert streamed < limit * MIB < at_once
+    # one law, other draws: equal within Monte Carlo error
+    direct = fp.scoring.energy_score(y, whole["samples"], m_axis=0)
+    assert abs((scores - direct).mean()) < 0.01 * direct.mean()
+    np.testing.assert_allclose(means, whole["mean"], atol=0.05)
+
+
+def test_chunks_do_not_repeat_each_others_noise(fitted):
+    p, settings, state = fitted
+    X = np.repeat(p.X[80:81], 4, axis=0)  # the same week four times
+    week = [f["samples"] for _, f in models.predict_chunks(X, state, settings, 20971, max_mib=32)]
+    assert len(week) == 4
+    assert abs(np.corrcoef(week[0][:, 0, 0], week[1][:, 0, 0])[0, 1]) < 0.05
+
+
+def test_a_bound_below_one_is_refused(fitted):
+    p, settings, state = fitted
+    with pytest.raises(ParameterError, match="max_mib is 0"):
+        next(models.predict_chunks(p.X[80:], state, settings, 8, max_mib=0))
