@@ -27,7 +27,8 @@ def z_price_med(x: Inputs, horizon: int) -> FloatArray:
 def donch_pos(x: Inputs, horizon: int) -> FloatArray:
     """Place of the close in the range of the last weeks, this one included."""
     high, low = x.channel(horizon)
-    return (x.weekly.close - low) / (high - low + x.eps)
+    place: FloatArray = (x.weekly.close - low) / (high - low + x.eps)
+    return place
 
 
 def rsi_centered(x: Inputs, horizon: int) -> FloatArray:
