@@ -130,6 +130,13 @@ def below_floor(table: Sequence[Row], floors: Mapping[str, float]) -> list[str]:
     return lines
 
 
+def not_run(table: Sequence[Row], targets: Mapping[str, Any]) -> list[str]:
+    """Kernel and size of every limit and thread target that a whole run did not meet."""
+    seen = {f"{row.name} {row.size}" for row in table}
+    judged = [f"{limit['kernel']} {limit['size']}" for limit in targets["limit"]]
+    return [name for name in [*judged, *targets["threads"]["kernels"]] if name not in seen]
+
+
 def versions(table: Sequence[Row]) -> dict[str, str]:
     """Version of every library in the table."""
     names = sorted({row.library.replace(",", "").split()[0] for row in table} | {"numpy", "numba"})

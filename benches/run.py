@@ -25,6 +25,7 @@ from benches.report import (
     Row,
     below_floor,
     load_targets,
+    not_run,
     pairs,
     rows,
     slim,
@@ -123,6 +124,8 @@ def main() -> None:
         show(rows(records), about["simd"])
     else:
         write_report(records, about)
+        if gone := not_run(rows(records), load_targets()):
+            raise SystemExit(f"targets.toml names what no bench ran: {', '.join(gone)}")
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """The kernels as polars expressions: ``import fastpanel.polars`` registers the namespace ``fp``.
 
-```python
-import polars as pl
-import fastpanel.polars
+As in::
 
-bars.with_columns(mad=pl.col("close").fp.rolling_mad(26).over("asset"))
-features.with_columns(pl.col("value").fp.cross_rank().over("timestamp"))
-features.fp.to_panel()
-```
+    import polars as pl
+    import fastpanel.polars
+
+    bars.with_columns(mad=pl.col("close").fp.rolling_mad(26).over("asset"))
+    features.with_columns(pl.col("value").fp.cross_rank().over("timestamp"))
+    features.fp.to_panel()
 
 It is not registered by ``import fastpanel``, which loads no polars.
 """

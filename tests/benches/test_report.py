@@ -12,6 +12,7 @@ from benches.report import (
     HERE,
     Row,
     below_floor,
+    not_run,
     pairs,
     slim,
     target_of,
@@ -54,6 +55,15 @@ def test_a_smoke_run_fails_below_a_floor_and_without_one():
     assert "has no floor" in below_floor(table, {})[0]
     gone = below_floor(table, {"rolling.mean / bottleneck": 2.0, "rolling.sum / polars": 1.0})
     assert gone == ["rolling.sum / polars: has a floor, but was not run"]
+
+
+def test_targets_that_nothing_ran_are_named():
+    limits = [
+        {"kernel": "rolling.mean", "size": "daily-20"},
+        {"kernel": "rolling.mode", "size": "x"},
+    ]
+    targets = {"limit": limits, "threads": {"kernels": ["rolling.mean daily-20", "rolling.mad y"]}}
+    assert not_run([OURS], targets) == ["rolling.mode x", "rolling.mad y"]
 
 
 def test_a_report_keeps_the_fastest_call_times_its_parts():

@@ -224,7 +224,7 @@ def ask(monkeypatch, *answers):
 
 
 def test_the_wizard_prints_the_line_that_the_answers_mean(place, monkeypatch, capsys):
-    answers = ["data_cleaning", "2024-01", "", "log", "EUR.USD,IBUS30", "", "y", "", "", "n"]
+    answers = ["data_cleaning", "2024-01", "", "log", "EUR.USD,IBUS30", "", "y", "", "", "", "n"]
     assert ask(monkeypatch, *answers) == 0
     streams = capsys.readouterr()
     line = (
@@ -248,7 +248,7 @@ def test_the_wizard_runs_after_a_yes(place, monkeypatch, capsys):
 
 
 def test_the_wizard_leaves_out_what_equals_a_default(place, monkeypatch, capsys):
-    assert ask(monkeypatch, "data_cleaning", "2024-01", "", "simple", *[""] * 5, "n") == 0
+    assert ask(monkeypatch, "data_cleaning", "2024-01", "", "simple", *[""] * 6, "n") == 0
     assert capsys.readouterr().out == "fastpanel data_cleaning --start 2024-01\n"
 
 
@@ -262,7 +262,7 @@ def test_the_wizard_repeats_flags_with_commas_and_quotes(place, monkeypatch, cap
 
 
 def test_the_wizard_asks_again_until_the_line_parses(place, monkeypatch, capsys):
-    rest = [""] * 6
+    rest = [""] * 7
     first = ["clean", "data_cleaning", "2024-13", "2024-06", *rest]
     assert ask(monkeypatch, *first, "2024-03", "", *rest, "maybe", "n") == 0
     streams = capsys.readouterr()

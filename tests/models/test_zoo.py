@@ -5,8 +5,10 @@ from __future__ import annotations
 import importlib
 from dataclasses import replace
 
+import jax
 import numpy as np
 import pytest
+from numpyro import handlers
 from scipy import stats
 
 from fastpanel import models
@@ -16,6 +18,7 @@ from fastpanel.models._config import parse_config
 from fastpanel.models._prepare import prepare
 
 CHAINS = ["factor_regime", "factor_stochastic_vol"]
+POSITIVE = {"stay", "persistence", "vol_of_vol"}
 
 
 def simulate_chain(name, T=400, A=5, seed=0):
@@ -222,3 +225,43 @@ def test_complexity_grows_with_what_the_priors_leave_open():
     assert plain < of("factor_stochastic_vol") < plain + 3
     assert plain < of("factor_regime") < of("factor_regime", num_regimes=3)
     assert of("factor_regime", regimes={"shift": 0.01}) < of("factor_regime")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", CHAINS)
+def test_simulation_based_calibration(config, name):
+    # parameters from the prior, a panel from the model itself, its last week held back
+    jobs, truths, futures = [], [], []
+    given = settings(config, "numpyro", name, steps=400)
+    model = models.default_model_registry("numpyro")[name]({"coefficients": {"scale": 0.5}})
+
+    @jax.jit
+    def prior(key, X):
+        trace = handlers.trace(handlers.seed(model, key)).get_trace(models.ModelBatch(X))
+        return {site: trace[site]["value"] for site in trace if trace[site]["type"] == "sample"}
+
+    rng = np.random.default_rng(0)
+    for number in range(48):
+        X = rng.normal(size=(65, 2, 1)).astype(np.float32)
+        truth = {k: np.asarray(v, float) for k, v in prior(jax.random.key(number), X).items()}
+        jobs.append(models.FitJob(X[:64], truth["obs"][:64], given))
+        futures.append((X[64:], truth["obs"][64]))
+        truths.append(truth)
+    states = models.fit_many(jobs)
+    asks = [
+        models.PredictJob(X, state, given, 199)
+        for (X, _), state in zip(futures, states, strict=True)
+    ]
+    drawn = zip(models.predict_many(asks), futures, strict=True)
+    ranks = np.array([(forecast["samples"][:, 0] < y).mean(0) for forecast, (_, y) in drawn])
+    assert stats.kstest(ranks[:, 0], "uniform").pvalue > 1e-3
+    assert stats.chisquare(np.histogram(ranks, bins=8, range=(0, 1))[0]).pvalue > 1e-3
+    # sigma, loadings and jump are correlated, so that a mean field is too narrow for them
+    for site in {"alpha", "beta", "stay", "persistence", "vol_of_vol"} & set(truths[0]):
+        z = [
+            (np.log(truth[site]) if site in POSITIVE else truth[site]) - s.params[f"{site}_loc"]
+            for truth, s in zip(truths, states, strict=True)
+        ]
+        z = np.ravel([d / s.params[f"{site}_scale"] for d, s in zip(z, states, strict=True)])
+        assert 0.7 < z.std() < 1.4, site
+        assert abs(z.mean()) < 0.35, site

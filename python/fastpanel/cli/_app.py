@@ -16,6 +16,7 @@ from fastpanel.cli._data_cleaning import data_cleaning
 from fastpanel.cli._data_processing import data_processing
 from fastpanel.cli._feature_engineering import feature_engineering
 from fastpanel.cli._historical import historical
+from fastpanel.cli._modeling import modeling
 from fastpanel.cli._simulation import simulation
 from fastpanel.cli._wizard import wizard
 from fastpanel.errors import FastPanelError
@@ -34,6 +35,7 @@ for command in (
     data_cleaning,
     data_processing,
     feature_engineering,
+    modeling,
     simulation,
     backtest,
 ):

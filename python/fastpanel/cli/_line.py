@@ -17,10 +17,14 @@ def parse_line(root: Any, arguments: Sequence[str]) -> dict[str, Any]:
     node, rest = root, list(arguments)
     path = ["fastpanel"]
     while hasattr(node, "commands") and rest:
-        name = rest.pop(0)
-        if name not in node.commands:
-            raise UnknownNameError(f"no command '{name}'; there are {sorted(node.commands)}")
-        node = node.commands[name]
+        context = node.context_class(node, info_name=path[-1])
+        try:
+            name, node, rest = node.resolve_command(context, rest)
+        except Exception as error:
+            if not hasattr(error, "format_message"):  # not a usage error
+                raise
+            known = sorted(node.commands)
+            raise UnknownNameError(f"no command '{rest[0]}'; there are {known}") from None
         path.append(name)
     parsed: dict[str, Any] = node.make_context(" ".join(path), rest).params
     return parsed

@@ -24,6 +24,7 @@ from fastpanel.models._contract import (
     PyroGuide,
     PyroModel,
 )
+from fastpanel.models._forecaster import Forecaster, load
 from fastpanel.models._memory import MemoryEstimate, estimate_memory
 from fastpanel.models._registries import (
     complexity,
@@ -41,6 +42,7 @@ from fastpanel.models._registries import (
     resolve_backend,
     run_prebuild,
 )
+from fastpanel.models._render import render_model, trace_shapes
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
 from fastpanel.models._stream import predict_chunks
@@ -52,6 +54,7 @@ __all__ = [
     "FitJob",
     "FitReport",
     "FitState",
+    "Forecaster",
     "KLAnnealing",
     "MemoryEstimate",
     "ModelBatch",
@@ -75,6 +78,7 @@ __all__ = [
     "fit_many",
     "group_windows",
     "guide_registry",
+    "load",
     "metric_registry",
     "model_registry",
     "predict",
@@ -85,7 +89,9 @@ __all__ = [
     "register_metric",
     "register_model",
     "register_prebuild",
+    "render_model",
     "resolve_backend",
     "run_prebuild",
     "segments",
+    "trace_shapes",
 ]

@@ -207,6 +207,12 @@ def _check_choices(parsed: FitConfig, backend: str) -> None:
             "training.svi.validate_sites works in the Pyro back end only: a compiled program "
             "cannot raise; set model.backend to 'pyro' for a first run"
         )
+    local = guide_trait(backend, section.guide_name, "local", default=False)
+    if local and parsed.training.svi.tbptt_window_len is not None:
+        raise ConfigError(
+            f"training.svi.tbptt_window_len: guide '{section.guide_name}' encodes every week and "
+            "takes the full sequence; set it to null"
+        )
     sampler = guide_trait(backend, section.guide_name, "sampler", default=False)
     of_sampler = (require.max_rhat, require.min_ess, require.max_divergences)
     if not sampler and any(limit is not None for limit in of_sampler):

@@ -85,6 +85,14 @@ def normalise(
     return merge(defaults, params, "model.params")
 
 
+def normalise_latent(params: Mapping[str, Any]) -> dict[str, Any]:
+    """As :func:`normalise`, for the model that keeps its factors: there must be one."""
+    full = normalise(params)
+    if full["num_factors"] == 0:
+        raise ParameterError("model.params.num_factors is 0; 'factor_latent' needs at least 1")
+    return full
+
+
 def latents(params: Mapping[str, Any], n_assets: int, n_features: int) -> tuple[Latent, ...]:
     """Latent sites of a model with normalised ``params``, in sampling order."""
     likelihood = params["likelihood"]
@@ -139,6 +147,7 @@ def guide_settings(params: Mapping[str, Any], model: Any, name: str) -> float:
     return value
 
 
+@register_complexity("factor_latent")
 @register_complexity("factor_model_v1")
 def complexity(params: Mapping[str, Any], n_assets: int, n_features: int) -> float:
     """Effective number of free parameters at ten years of weekly rows.

@@ -25,6 +25,7 @@ _PREBUILDS = Registry[Callable[..., Any]]("prebuild hook")
 _COMPLEXITY = Registry[Callable[..., float]]("complexity measure")
 
 _BUILTIN_MODELS = (
+    "factor_latent",
     "factor_model_v1",
     "factor_regime",
     "factor_stochastic_vol",
@@ -35,6 +36,7 @@ _BUILTIN_GUIDES = (
     "auto_delta",
     "auto_low_rank",
     "auto_multivariate",
+    "encoder_guide",
     "factor_guide_v1",
     "mean_field",
     "test_guide",
@@ -225,7 +227,7 @@ def carries_state(backend: str, model_name: str) -> bool:
 
 
 def guide_trait(backend: str, guide_name: str, trait: str, *, default: bool) -> bool:
-    """What a guide declares of itself (``sampler``, ``portable``)."""
+    """What a guide declares of itself (``sampler``, ``portable``, ``local``)."""
     return getattr(default_guide_registry(backend)[guide_name], trait, default)
 
 

@@ -107,7 +107,7 @@ class FitState:
         meta["rows"] = list(self.rows)
         meta["report"] = None if self.report is None else self.report.to_dict()
         meta["weights_sha256"] = hashlib.sha256(content).hexdigest()
-        meta["sha256"] = _digest(meta)
+        meta["sha256"] = digest(meta)
         _files.write_bytes(weights, content)
         sidecar = weights.with_suffix(".json")
         _files.write_json(sidecar, meta)
@@ -132,7 +132,7 @@ class FitState:
             raise ArtifactError(
                 f"{sidecar} has format version {meta.get('version')}; this release reads {_VERSION}"
             )
-        if meta.pop("sha256", None) != _digest(meta):
+        if meta.pop("sha256", None) != digest(meta):
             raise ArtifactError(f"{sidecar} was changed after it was written; fit again")
         tensors = _read_weights(weights, meta["weights_sha256"])
         rest: dict[str, Any] = {name: meta[name] for name in _SCALARS}
@@ -150,18 +150,24 @@ class FitState:
 _SCALARS = ("backend", "model_name", "guide_name", "n_obs", "n_assets", "n_features", "seed")
 
 
-def _weights_path(path: Path) -> Path:
-    if path.suffix in {".json", ".safetensors"}:
-        path = path.with_suffix("")
+def refuse_pickle(path: Path) -> None:
+    """Raise ArtifactError for a name that pickled files bear."""
     if path.suffix in {".pkl", ".pickle", ".pt", ".joblib"}:
         raise ArtifactError(
             f"{path}: pickled files can run code when they are opened and are never used; "
             "states are stored as .safetensors with a .json beside it"
         )
+
+
+def _weights_path(path: Path) -> Path:
+    if path.suffix in {".json", ".safetensors"}:
+        path = path.with_suffix("")
+    refuse_pickle(path)
     return path.with_name(path.name + ".safetensors")
 
 
-def _digest(meta: Mapping[str, Any]) -> str:
+def digest(meta: Mapping[str, Any]) -> str:
+    """Digest of what a JSON file says."""
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
 
 

@@ -10,6 +10,8 @@ from fastpanel.pipelines._historical import HistoryReport as HistoryReport
 from fastpanel.pipelines._historical import download_history as download_history
 from fastpanel.pipelines._log import Log as Log
 from fastpanel.pipelines._log import open_log as open_log
+from fastpanel.pipelines._modeling import Modeled as Modeled
+from fastpanel.pipelines._modeling import fit_prepared as fit_prepared
 from fastpanel.pipelines._preprocessors import Preprocessor as Preprocessor
 from fastpanel.pipelines._preprocessors import Processed as Processed
 from fastpanel.pipelines._preprocessors import default_registry as default_registry
@@ -26,6 +28,7 @@ __all__ = [
     "Environment",
     "HistoryReport",
     "Log",
+    "Modeled",
     "Preprocessor",
     "Processed",
     "ProcessedFolder",
@@ -35,6 +38,7 @@ __all__ = [
     "dotenv",
     "download_history",
     "engineer_features",
+    "fit_prepared",
     "load_tickers",
     "open_log",
     "process_data",

@@ -91,7 +91,7 @@ def process_data(
     process = process_of(chosen)
     given = dict(arguments or {})
     check_arguments(preprocessor, process, given)
-    pipeline = _pipeline(given.get("pipeline", DEFAULT_PIPELINE))
+    pipeline = pipeline_name(given.get("pipeline", DEFAULT_PIPELINE))
     week = latest_week(lake, "data_cleaning")
     say = reporter(progress)
     say.say(f"Preprocessing {week / 'returns.csv'} with {preprocessor}")
@@ -111,7 +111,8 @@ def process_data(
     return ProcessedFolder(folder, result)
 
 
-def _pipeline(name: Any) -> str:
+def pipeline_name(name: Any) -> str:
+    """Check the name of a pipeline, which names a folder."""
     if not isinstance(name, str) or not _PIPELINE.fullmatch(name) or set(name) == {"."}:
         raise ParameterError(
             f"pipeline must be of the characters A-Za-z0-9._- (it names a folder), got {name!r}"

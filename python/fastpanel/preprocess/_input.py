@@ -69,6 +69,8 @@ def check_names(feature_names: Sequence[str], count: int) -> tuple[str, ...]:
 
 def check_rows(rows: Any, times: int, what: str = "rows") -> IntArray:
     """Return training rows as ascending ``int64``, from a bool mask, positions or None (all)."""
+    if times == 0:
+        raise ParameterError("X has no rows: nothing to fit on")
     if rows is None:
         return np.arange(times, dtype=np.int64)
     array = np.asarray(rows)

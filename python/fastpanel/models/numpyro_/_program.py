@@ -199,10 +199,12 @@ def predict_one(plan: Plan, inputs: Drawing, draws: Any) -> tuple[Any, Any]:
     seen = ModelBatch(X, jnp.zeros(X.shape[:2], X.dtype), jnp.zeros(X.shape[:2], bool))
     handlers.seed(handlers.substitute(guide, params), _key(key, 2))(seen)
 
+    local = getattr(guide, "local", False)  # leaves the weeks' own sites to the model
+
     def draw(number: Any) -> tuple[Any, Any]:
         guide_key, model_key = jax.random.split(jax.random.fold_in(_key(key, 3), number))
         guided = handlers.substitute(handlers.seed(guide, guide_key), params)
-        latent = handlers.trace(guided).get_trace(seen)
+        latent = handlers.trace(guided).get_trace(unseen if local else seen)
         replayed = handlers.replay(handlers.seed(model, model_key), latent)
         site = handlers.trace(handlers.substitute(replayed, params)).get_trace(unseen)["obs"]
         return site["value"], _mean_of(site)

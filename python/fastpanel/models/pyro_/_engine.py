@@ -151,13 +151,15 @@ def _predict(forecast: Forecast) -> tuple[FloatArray, FloatArray]:
         for part in (guide, model):
             poutine.trace(part).get_trace(seen)  # creates the parameters
         set_parameters(guide, forecast.state.params)
+        # a guide with sites per week leaves them to the model
+        known = unseen if getattr(guide, "local", False) else seen
         chunk = 1
         if getattr(model, "parallel_draws", False):
             chunk = max(1, min(forecast.num_samples, _MAX_DRAWN // X[..., 0].numel()))
         samples, total = [], torch.zeros(shape, dtype=torch.float64)
         for start in range(0, forecast.num_samples, chunk):
             draws = min(chunk, forecast.num_samples - start)
-            value, mean = _draw(model, guide, seen, unseen, draws)
+            value, mean = _draw(model, guide, known, unseen, draws)
             samples.append(value.reshape(draws, *shape).double().cpu().numpy())
             total += mean.reshape(draws, *shape).double().sum(0)
     return np.concatenate(samples), total.cpu().numpy() / forecast.num_samples
