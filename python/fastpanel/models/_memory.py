@@ -74,8 +74,9 @@ def estimate_memory(
     -------
     MemoryEstimate
         For arrays only; the interpreter, the back end and its compiled code
-        take several hundred MB on top. For the shipped models it is an upper
-        bound, at most about twice what XLA reserves.
+        take several hundred MB on top. For ``factor_model_v1`` and
+        ``factor_regime`` tests hold it between once and about twice what XLA
+        reserves; elsewhere it is a guide.
 
     Raises
     ------
