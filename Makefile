@@ -47,10 +47,10 @@ bench-smoke: build ## every benchmark at a small size; fails when a ratio falls 
 performance: build ## docs/performance.md and its chart from the saved report
 	$(BIN)/python -m benches.render
 
-sanitize: ## the kernel crate's tests under AddressSanitizer, every SIMD level that the CPU has
-	cd rust_core/kernels && RUSTC_BOOTSTRAP=1 RUSTFLAGS="-Zsanitizer=address -Cdebug-assertions" \
-		CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_OPT_LEVEL=1 cargo test --release \
-		--quiet --target $$(rustc -vV | sed -n 's/host: //p') --target-dir ../../target/sanitize
+sanitize: ## the kernel crate's tests under valgrind's memcheck, levels up to AVX2
+	cargo test -p fastpanel-kernels --release --quiet --no-run
+	valgrind --quiet --error-exitcode=9 $$(ls -t target/release/deps/fastpanel_kernels-* | \
+		grep -v '\.d$$' | head -1) --test-threads=1 --skip scoring::tests
 
 lint: build ## formatting, types, layers, Rust lints
 	$(BIN)/ruff check python tests benches examples

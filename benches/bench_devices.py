@@ -1,8 +1,13 @@
-"""The same fits, predictions and scores on the CPU and on a CUDA device; skips without one."""
+"""The same fits, predictions and scores on the CPU and on a CUDA device; skips without one.
+
+python -m pytest benches/bench_devices.py --benchmark-json=raw.json
+python -m benches.devices raw.json        writes benches/devices.json, which the page shows
+"""
 
 from __future__ import annotations
 
 import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +26,13 @@ def name_of(device: str) -> str:
     if not torch.cuda.is_available():
         pytest.skip("no CUDA device")
     return str(torch.cuda.get_device_name())
+
+
+def say(benchmark: Any, what: str, device: str) -> None:
+    """Record what is timed and where; skip where there is nothing to compare with."""
+    versions = {name: fp.show_versions()[name] for name in ("python", "jax", "numpyro", "torch")}
+    devices = {each: name_of(each) for each in DEVICES}
+    benchmark.extra_info |= {"what": what, "on": device, "devices": devices, "versions": versions}
 
 
 def jobs(backend: str, device: str, splits: int, candidates: int, steps: int) -> list:
@@ -54,22 +66,18 @@ def jobs(backend: str, device: str, splits: int, candidates: int, steps: int) ->
     [("numpyro", 4, 16, STEPS), ("numpyro", 1, 1, STEPS), ("pyro", 1, 1, 200)],
 )
 def test_fit_many(benchmark, backend, splits, candidates, steps, device):
-    benchmark.extra_info["device"] = name_of(device)
-    if device == "cpu":
-        name_of("cuda")  # a comparison needs both
+    count = splits * candidates
+    say(benchmark, f"{backend}: {count} fits side by side, {steps} steps each", device)
     work = jobs(backend, device, splits, candidates, steps)
     models.fit_many(work)
     benchmark.pedantic(models.fit_many, args=(work,), rounds=2)
-    per_second = len(work) * steps / benchmark.stats.stats.min
-    benchmark.extra_info["job_steps_per_s"] = round(per_second)
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("backend", ["numpyro", "pyro"])
 def test_predict(benchmark, backend, device):
-    benchmark.extra_info["device"] = name_of(device)
-    name_of("cuda")
+    say(benchmark, f"{backend}: 1,000 draws of 52 weeks", device)
     [job] = jobs(backend, device, 1, 1, 20)
     state = models.fit(job.X, job.y, job.config)
     args = (job.X[:52], state, job.config, 1000)
@@ -81,8 +89,7 @@ def test_predict(benchmark, backend, device):
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("library", ["torch", "jax"])
 def test_energy_score(benchmark, library, device):
-    benchmark.extra_info["device"] = name_of(device)
-    name_of("cuda")
+    say(benchmark, f"energy score of {library} arrays, float32, T 260 S 1,000 A 200", device)
     rng = np.random.default_rng(0)
     obs = rng.normal(size=(260, 200)).astype(np.float32)
     draws = rng.normal(size=(260, 1000, 200)).astype(np.float32)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benches.devices import load_devices
 from benches.report import (
     HERE,
     OURS,
@@ -51,7 +52,20 @@ def page(report: Mapping[str, Any], targets: Mapping[str, Any]) -> str:
         if many > 1:
             parts.append(_all_cores(mine, targets, many))
         parts.append(_notes(mine))
+    parts.append(_devices(load_devices()))
     return "\n".join(part for part in parts if part)
+
+
+def _devices(kept: Mapping[str, Any]) -> str:
+    """The same work on a GPU, measured on another machine."""
+    cpu, gpu = kept["devices"]["cpu"], kept["devices"]["cuda"]
+    versions = ", ".join(f"{name} {version}" for name, version in kept["versions"].items())
+    lines = [
+        [what, _time(at["cpu"]), _time(at["cuda"]), _ratio(at["cpu"] / at["cuda"])]
+        for what, at in kept["seconds"].items()
+    ]
+    head = f"## On a GPU\n\nOn another machine: {gpu} against {cpu} of it ({versions}).\n\n"
+    return head + _table(["work", "CPU", "GPU", "CPU time / GPU time"], lines)
 
 
 def _machine(machine: Mapping[str, Any], versions: Mapping[str, str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 from typing import Any
 
@@ -107,6 +108,12 @@ def as_array(x: Any, name: str) -> AnyArray:
     if array.dtype.kind not in "fiub":
         raise ParameterError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array
+
+
+def interleave(columns: Sequence[FloatArray]) -> FloatArray:
+    """Stack ``[T, A]`` columns, one or more of one shape, to ``[T, A, F]``."""
+    flat = [np.ascontiguousarray(column).reshape(-1) for column in columns]
+    return _core.interleave(flat).reshape(*columns[0].shape, len(columns))
 
 
 def real(x: Any, name: str) -> FloatArray:

@@ -5,6 +5,7 @@
 
 mod arrays;
 mod cross_section;
+mod interleave;
 mod robust;
 mod rolling;
 mod runtime;
@@ -18,6 +19,7 @@ fn _core(module: &Bound<'_, PyModule>) -> PyResult<()> {
     runtime::register(module)?;
     rolling::register(module)?;
     cross_section::register(module)?;
+    interleave::register(module)?;
     robust::register(module)?;
     splits::register(module)?;
     scoring::register(module)

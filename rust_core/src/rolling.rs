@@ -76,6 +76,19 @@ spreads! {
     rolling_std => Aggregate::Std,
 }
 
+#[pyfunction]
+fn rolling_semideviation<'py>(
+    py: Python<'py>,
+    x: In<'py>,
+    len: usize,
+    min_periods: usize,
+    up: bool,
+) -> PyResult<Out<'py>> {
+    let (rows, window) = (table(&x, "x")?, window(len, min_periods)?);
+    let what = Aggregate::Semideviation(if up { 1.0 } else { -1.0 });
+    like(py, &x, |exec, out| rolling::aggregate(exec, rows, window, what, out))
+}
+
 macro_rules! orders {
     ($($name:ident => $what:expr),* $(,)?) => {$(
         #[pyfunction]
@@ -228,6 +241,7 @@ pub fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(rolling_max, module)?)?;
     module.add_function(wrap_pyfunction!(rolling_skew, module)?)?;
     module.add_function(wrap_pyfunction!(rolling_kurt, module)?)?;
+    module.add_function(wrap_pyfunction!(rolling_semideviation, module)?)?;
     module.add_function(wrap_pyfunction!(rolling_median, module)?)?;
     module.add_function(wrap_pyfunction!(rolling_mad, module)?)?;
     module.add_function(wrap_pyfunction!(rolling_quantile, module)?)?;

@@ -59,7 +59,6 @@ def test_version(capsys):
         (["simulation", "--simulation-config"], "requires an argument"),
         (["simulation", "--config", "x"], "No such option"),
         (["audit"], "Missing command"),
-        (["audit", "simulated"], "No such command 'simulated'"),
     ],
 )
 def test_wrong_usage_is_one_line_and_exit_code_2(arguments, words, capsys):

@@ -45,6 +45,11 @@ def rank(w: np.ndarray) -> float:
     return ((w < w[-1]).sum() + ((w == w[-1]).sum() + 1) / 2) / len(w)
 
 
+def semideviation(w: np.ndarray) -> float:
+    side = w[w < 0]
+    return float(np.sqrt((side.astype(np.longdouble) ** 2).mean())) if len(side) > 1 else np.nan
+
+
 @dataclass(frozen=True)
 class Case:
     """A function, and what it is for the values of one window."""
@@ -70,6 +75,11 @@ CASES = {
         lambda w: float(np.quantile(w, 0.3)),
     ),
     "rank": Case(rolling.rank, rank, exact=True),
+    "semideviation": Case(rolling.semideviation, semideviation),
+    "semideviation up": Case(
+        lambda x, window, **kw: rolling.semideviation(x, window, "up", **kw),
+        lambda w: semideviation(-w),
+    ),
 }
 every_case = pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 
@@ -220,7 +230,7 @@ def test_agrees_on_anything(case, x, window, data):
         np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-12 * scale**2)
 
 
-@every_case
+@pytest.mark.parametrize("case", [c for name, c in CASES.items() if "semi" not in name])
 @pytest.mark.parametrize("value", [0.1, -1e6 / 3, 1e-200, 0.0])
 def test_a_constant_window_makes_no_noise(case, value):
     x = np.full((50, 3), value)

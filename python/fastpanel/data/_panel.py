@@ -85,13 +85,13 @@ class Panel:
             given = np.asarray(mask, dtype=np.bool_)
             if given.shape != cube.shape:
                 raise ShapeError(f"mask has shape {given.shape}, values have {cube.shape}")
-            missing = given | missing
+            missing |= given
         self._set(
             cube,
             _frozen(as_times(times), np.dtype("datetime64[ns]")),
             _names(assets, "assets"),
             _names(features, "features"),
-            _frozen(missing, np.bool_),
+            _read_only(missing),
             None if targets is None else _frozen(targets, np.float64),
         )
         self._check()

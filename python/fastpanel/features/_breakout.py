@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 
-from fastpanel import rolling
 from fastpanel.features._inputs import Inputs, lag
 from fastpanel.typing import BoolArray, FloatArray
 
 
 def brk_up(x: Inputs, horizon: int) -> FloatArray:
     """1 if the close is above the highest high of the weeks before, else 0."""
-    highest = lag(rolling.max(x.weekly.high, horizon), 1)
+    highest = lag(x.channel(horizon)[0], 1)
     return _flag(x.weekly.close > highest, x.weekly.close, highest)
 
 
 def brk_dn(x: Inputs, horizon: int) -> FloatArray:
     """1 if the close is below the lowest low of the weeks before, else 0."""
-    lowest = lag(rolling.min(x.weekly.low, horizon), 1)
+    lowest = lag(x.channel(horizon)[1], 1)
     return _flag(x.weekly.close < lowest, x.weekly.close, lowest)
 
 

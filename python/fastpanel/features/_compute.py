@@ -6,13 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastpanel._runtime import interleave
 from fastpanel.data import CleanBars, Panel, PriceArrays
 from fastpanel.errors import DataError
 from fastpanel.features._catalog import catalog, select
 from fastpanel.features._inputs import EPS, Inputs
-from fastpanel.typing import FloatArray
-
-_BLOCK = 1024
 
 
 def compute(
@@ -79,21 +77,10 @@ def compute(
     absent = np.isnan(week.close)
     if not allow_ragged and absent.any():
         _refuse_gaps(week)
-    values = _interleave([inputs.column(column.name) for column in chosen])
+    values = interleave([inputs.column(column.name) for column in chosen])
+    values.flags.writeable = False  # nobody else holds it, so the panel takes it as it is
     mask = np.broadcast_to(absent[:, :, None], values.shape) if absent.any() else None
     return Panel(values, week.times, week.assets, chosen.names, mask)
-
-
-def _interleave(columns: list[FloatArray]) -> FloatArray:
-    """Stack ``[T, A]`` columns to ``[T, A, F]``, in blocks that stay in the cache."""
-    flat = [column.reshape(-1) for column in columns]
-    values = np.empty((flat[0].size, len(flat)))
-    for begin in range(0, flat[0].size, _BLOCK):
-        block = slice(begin, begin + _BLOCK)
-        for position, column in enumerate(flat):
-            values[block, position] = column[block]
-    values.flags.writeable = False
-    return values.reshape(*columns[0].shape, len(columns))
 
 
 def _refuse_gaps(week: PriceArrays) -> None:

@@ -30,9 +30,17 @@ class DailyPrices(NamedTuple):
 
 def lag(values: FloatArray, rows: int) -> FloatArray:
     """Values of ``rows`` rows before; the first ``rows`` rows are NaN."""
-    out = np.full(values.shape, np.nan)
-    if rows < len(values):
-        out[rows:] = values[: len(values) - rows]
+    out = np.empty(values.shape)
+    out[:rows] = np.nan
+    out[rows:] = values[: max(len(values) - rows, 0)]
+    return out
+
+
+def change(values: FloatArray) -> FloatArray:
+    """Values less those of the row before; the first row is NaN."""
+    out = np.empty(values.shape)
+    out[:1] = np.nan
+    np.subtract(values[1:], values[:-1], out=out[1:])
     return out
 
 
@@ -77,7 +85,7 @@ class Inputs:
     @cached_property
     def log_return(self) -> FloatArray:
         """Close-to-close weekly log return ``[T, A]``."""
-        return self.log_close - lag(self.log_close, 1)
+        return change(self.log_close)
 
     # days
 
@@ -90,6 +98,8 @@ class Inputs:
     def _count(self) -> AnyArray:
         """Valid days of each asset before daily row ``d``, ``[D + 1, A]``."""
         days, assets = self._valid.shape
+        if self._valid.all():
+            return np.broadcast_to(np.arange(days + 1)[:, None], (days + 1, assets))
         count = np.zeros((days + 1, assets), np.int64)
         np.cumsum(self._valid, axis=0, out=count[1:])
         return count
@@ -130,8 +140,7 @@ class Inputs:
     @cached_property
     def daily_return(self) -> FloatArray:
         """Daily log return without gaps; one across missing days belongs to the later day."""
-        log_close = np.log(self.daily.close)
-        return log_close - lag(log_close, 1)
+        return change(np.log(self.daily.close))
 
     # from days to weeks
 
@@ -167,20 +176,39 @@ class Inputs:
         return some
 
     @cached_property
-    def last_day(self) -> IntArray:
-        """Flat position ``[T, A]`` of a week's last day in the arrays without gaps."""
-        n_assets = self._valid.shape[1]
-        row = np.maximum(self._count[self.day_range[1]] - 1, 0)
-        place: IntArray = row * n_assets + np.arange(n_assets)
-        return place
+    def _last_row(self) -> IntArray:
+        """Row of a week's last day without gaps: ``[T]`` if one for all assets, or ``[T, A]``."""
+        end = self.day_range[1]
+        rows: IntArray = np.maximum((end if self._places is None else self._count[end]) - 1, 0)
+        return rows
+
+    def at_last_day(self, values: FloatArray, back: int = 0) -> FloatArray:
+        """Daily values ``[T, A]`` of ``back`` rows before each week's last day, or of row 0."""
+        rows = np.maximum(self._last_row - back, 0)
+        if rows.ndim == 1:
+            return values[rows]
+        return np.take_along_axis(values, rows, axis=0)
 
     def sample(self, values: FloatArray) -> FloatArray:
         """Take each week's last daily value ``[T, A]``; NaN without a day in the week."""
-        out: FloatArray = values.reshape(-1)[self.last_day]
-        out[~self.has_day] = np.nan
+        out = self.at_last_day(values)
+        if self._dayless is not None:
+            out[self._dayless] = np.nan
         return out
 
+    @cached_property
+    def _dayless(self) -> BoolArray | None:
+        """Where :attr:`has_day` is not; None if it is everywhere."""
+        return None if self.has_day.all() else ~self.has_day
+
     # shared statistics
+
+    def channel(self, weeks: int) -> FloatArray:
+        """Highest high and lowest low of the last ``weeks`` weeks, ``[2, T, A]``."""
+        week = self.weekly
+        return self.once(
+            ("channel", weeks), lambda: np.stack(rolling.donchian(week.high, week.low, weeks))
+        )
 
     def volatility(self, days: int) -> FloatArray:
         """Std of the last ``days`` daily log returns, sampled weekly."""

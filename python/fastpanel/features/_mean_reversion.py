@@ -26,8 +26,9 @@ def z_price_med(x: Inputs, horizon: int) -> FloatArray:
 
 def donch_pos(x: Inputs, horizon: int) -> FloatArray:
     """Place of the close in the range of the last weeks, this one included."""
-    low, high = rolling.min(x.weekly.low, horizon), rolling.max(x.weekly.high, horizon)
-    return (x.weekly.close - low) / (high - low + x.eps)
+    high, low = x.channel(horizon)
+    place: FloatArray = (x.weekly.close - low) / (high - low + x.eps)
+    return place
 
 
 def rsi_centered(x: Inputs, horizon: int) -> FloatArray:

@@ -22,7 +22,7 @@ def vol_cc_d(x: Inputs, days: int) -> FloatArray:
 def atrp_d(x: Inputs, days: int) -> FloatArray:
     """Average true range over the close."""
     day = x.daily
-    return x.sample(rolling.atr(day.high, day.low, day.close, days) / day.close)
+    return x.sample(rolling.atr(day.high, day.low, day.close, days)) / x.sample(day.close)
 
 
 def against_prior(values: FloatArray, eps: float) -> FloatArray:
@@ -53,16 +53,11 @@ def vol_ts_cc(x: Inputs, short: int, long: int) -> FloatArray:
 def down_up_vol_ratio(x: Inputs, days: int) -> FloatArray:
     """Log ratio of the root mean squares of falling and of rising days."""
     sigma = x.volatility(days)
-    down = _semideviation(x, np.minimum(x.daily_return, 0.0), days, sigma)
-    up = _semideviation(x, np.maximum(x.daily_return, 0.0), days, sigma)
+    down = x.sample(rolling.semideviation(x.daily_return, days, "down"))
+    up = x.sample(rolling.semideviation(x.daily_return, days, "up"))
+    # fewer than two such days: the volatility stands in
+    down, up = (np.where(np.isnan(side), sigma, side) for side in (down, up))
     return _log_ratio(down, up, x.eps)
-
-
-def _semideviation(x: Inputs, part: FloatArray, days: int, sigma: FloatArray) -> FloatArray:
-    """Root mean square of the non-zero entries; ``sigma`` where fewer than two exist."""
-    square = x.sample(rolling.sum(part * part, days))
-    number = x.sample(rolling.sum((part != 0).astype(np.float64), days))
-    return np.where(number < 2, sigma, np.sqrt(square / np.maximum(number, 1.0)))
 
 
 def realized_skew(x: Inputs, days: int) -> FloatArray:
@@ -87,10 +82,11 @@ def tail_5p_sigma_ratio(x: Inputs, days: int) -> FloatArray:
 def jump_freq(x: Inputs, days: int, reference: int) -> FloatArray:
     """Share of the last days beyond two standard deviations of the reference window."""
     bound = _JUMP_SIGMAS * x.volatility(reference)
-    n_assets = bound.shape[1]
-    size = np.abs(x.daily_return).reshape(-1)
+    size = np.abs(x.daily_return)
     jumps = np.zeros(bound.shape)
     for back in range(days):
         # an asset too young for `back` rows has no bound either, so row 0 stands in
-        jumps += size[np.maximum(x.last_day - back * n_assets, 0)] > bound
-    return np.where(np.isnan(bound), np.nan, jumps / days)
+        jumps += x.at_last_day(size, back) > bound
+    jumps[np.isnan(bound)] = np.nan
+    jumps /= days
+    return jumps

@@ -5,14 +5,17 @@ from __future__ import annotations
 from fastpanel.rolling._apply import apply
 from fastpanel.rolling._ewm import ewm_mean, ewm_std
 from fastpanel.rolling._market import corr_mean, pc1_share
-from fastpanel.rolling._moments import kurt, mean, skew, std, sum, var
+from fastpanel.rolling._moments import kurt, mean, semideviation, skew, std, sum, var
 from fastpanel.rolling._order import mad, max, median, min, quantile, rank
+from fastpanel.rolling._reach import donchian, drawdown
 from fastpanel.rolling._technical import atr, rsi, true_range
 
 __all__ = [
     "apply",
     "atr",
     "corr_mean",
+    "donchian",
+    "drawdown",
     "ewm_mean",
     "ewm_std",
     "kurt",
@@ -25,6 +28,7 @@ __all__ = [
     "quantile",
     "rank",
     "rsi",
+    "semideviation",
     "skew",
     "std",
     "sum",

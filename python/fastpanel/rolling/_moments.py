@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from fastpanel import _core
 from fastpanel.errors import ParameterError
@@ -194,6 +195,62 @@ def std(
     array([nan,  1.,  0.,  1.])
     """
     return down(x, axis, _core.rolling_std, *window_of(window, min_periods), _ddof(ddof))
+
+
+def semideviation(
+    x: ArrayLike,
+    window: int,
+    side: Literal["down", "up"] = "down",
+    *,
+    min_periods: int | None = None,
+    axis: int = 0,
+) -> FloatArray:
+    """Root mean square of the values on one side of zero, over a rolling window.
+
+    Parameters
+    ----------
+    x : array_like, any shape
+        Real numbers of any dtype, returns say, time along ``axis``; computed in float64. NaN is
+        missing.
+    window : int
+        Rows of a window, the current row included; at least 1.
+    side : {"down", "up"}
+        The values below zero, or those above.
+    min_periods : int, optional
+        Values of either side that a window needs, 1 to ``window``; by default all of them.
+    axis : int
+        Axis of time.
+
+    Returns
+    -------
+    ndarray, float64, shape of ``x``
+        In the unit of ``x``. NaN where a window holds fewer than ``min_periods`` values, or fewer
+        than two on that side.
+
+    Raises
+    ------
+    ParameterError
+        ``window``, ``side`` or ``min_periods`` outside its domain, or ``x`` not real numbers.
+    ShapeError
+        ``x`` has no such axis.
+
+    Notes
+    -----
+    Known when: row t uses rows t - window + 1 to t; the first full row is ``window - 1``.
+    The mean is over the values of the side, so calm and frequent falls differ from rare and deep
+    ones. The downside deviation of Sortino and Price (1994), whose mean is over all rows, is
+    ``sqrt(mean(minimum(x, 0) ** 2))``.
+
+    Examples
+    --------
+    >>> import fastpanel as fp
+    >>> fp.rolling.semideviation([-3.0, 1.0, -4.0, 2.0], 3).round(4)
+    array([   nan,    nan, 3.5355,    nan])
+    """
+    if side not in ("down", "up"):
+        raise ParameterError(f"side must be 'down' or 'up', got {side!r}")
+    sizes = window_of(window, min_periods)
+    return down(x, axis, _core.rolling_semideviation, *sizes, side == "up")
 
 
 def skew(x: ArrayLike, window: int, *, min_periods: int | None = None, axis: int = 0) -> FloatArray:

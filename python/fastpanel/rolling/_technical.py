@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from fastpanel import _core
-from fastpanel.errors import ParameterError, ShapeError
-from fastpanel.rolling._window import Kernel, down, from_table, to_table, whole
+from fastpanel.errors import ParameterError
+from fastpanel.rolling._window import Kernel, down, from_table, to_tables, whole
 from fastpanel.typing import ArrayLike, FloatArray
 
 Method = Literal["simple", "wilder"]
@@ -159,10 +159,5 @@ def _on_bars(
     axis: int,
     *arguments: object,
 ) -> FloatArray:
-    named = {"high": high, "low": low, "close": close}
-    tables = {name: to_table(values, axis, name) for name, values in named.items()}
-    shapes = {name: shape for name, (_, shape) in tables.items()}
-    if len(set(shapes.values())) > 1:
-        raise ShapeError(f"high, low and close must have one shape, got (time first) {shapes}")
-    result = kernel(*(table for table, _ in tables.values()), *arguments)
-    return from_table(result, shapes["high"], axis)
+    tables, shape = to_tables(axis, high=high, low=low, close=close)
+    return from_table(kernel(*tables, *arguments), shape, axis)

@@ -49,6 +49,17 @@ def to_table(x: ArrayLike, axis: int, name: str = "x") -> tuple[FloatArray, tupl
     return first.reshape(first.shape[0], prod(first.shape[1:])), first.shape
 
 
+def to_tables(axis: int, **named: ArrayLike) -> tuple[list[FloatArray], tuple[int, ...]]:
+    """Arrays of one shape as by :func:`to_table`."""
+    tables = {name: to_table(values, axis, name) for name, values in named.items()}
+    shapes = {name: shape for name, (_, shape) in tables.items()}
+    if len(set(shapes.values())) > 1:
+        *some, last = named
+        names = f"{', '.join(some)} and {last}"
+        raise ShapeError(f"{names} must have one shape, got (time first) {shapes}")
+    return [table for table, _ in tables.values()], shapes[next(iter(named))]
+
+
 def from_table(table: FloatArray, shape: tuple[int, ...], axis: int) -> FloatArray:
     """Undo :func:`to_table`."""
     return np.ascontiguousarray(np.moveaxis(table.reshape(shape), 0, axis))

@@ -11,6 +11,7 @@
 pub mod cross_section;
 pub mod ewm;
 pub mod exec;
+pub mod interleave;
 pub mod order;
 pub mod robust;
 pub mod rolling;

@@ -13,7 +13,7 @@ use crate::simd::{self, Kernel, LANES, Simd};
 use super::Window;
 use super::moments::{InverseNorm, Mean, Powers};
 use super::sliding;
-use super::source::{self, Source, Table};
+use super::source::{self, Source, Table, is_whole};
 use super::tiles::{Line, Sink, Tile};
 
 /// Mean over all pairs of columns of their correlation in the windows that end at the rows
@@ -65,6 +65,7 @@ impl Kernel for Block<'_> {
             let v = line.load::<S>();
             line.store::<S>(S::keep(S::valid(v), v));
         }
+        let gaps: Vec<bool> = (first..end).map(|t| !is_whole::<S>(self.x, t)).collect();
         for i in self.ends.clone() {
             let t = self.wanted[i];
             let place = (t - first) * self.width..(t - first + 1) * self.width;
@@ -74,7 +75,9 @@ impl Kernel for Block<'_> {
                 let window = &rows[oldest..place.end];
                 pairs = complete_pairs::<S>(window, &means[place.clone()], &norms[place.clone()]);
             }
-            if self.window.min_periods() < self.window.len() {
+            let short = t + 1 < self.window.len();
+            let gapped = short || gaps[t + 1 - self.reach - first..=t - first].contains(&true);
+            if gapped && self.window.min_periods() < self.window.len() {
                 self.add_pairs_with_gaps::<S>(t, &mut pairs);
             }
             // SAFETY: one entry per wanted row, and the block's rows belong to this task.

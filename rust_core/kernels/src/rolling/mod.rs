@@ -1,7 +1,7 @@
 //! Rolling windows: a table `[rows, cols]`, one SIMD lane per column, walking down the rows.
 //!
 //! Five drivers, each with small parts:
-//! * [`sliding`]: two-stack aggregates (sum, moments, extrema); nothing is ever subtracted;
+//! * [`sliding`]: two-stack aggregates (sum, moments, extrema, semideviation); nothing is ever subtracted;
 //! * [`sorted`]: a sorted window per column (median, quantile, MAD);
 //! * [`ranked`]: sets of ranks (median, quantile of long windows);
 //! * [`ranks`]: counting (rank of the last value);
@@ -18,6 +18,7 @@ pub mod places;
 pub mod ranked;
 pub mod ranks;
 pub mod scan;
+pub mod semideviation;
 pub mod sliding;
 pub mod sorted;
 pub mod source;
@@ -86,6 +87,8 @@ pub enum Aggregate {
     Skew,
     /// Bias-corrected excess kurtosis.
     Kurt,
+    /// Root mean square of the values of this sign, -1 or 1.
+    Semideviation(f64),
 }
 
 /// One aggregate of every window, down every column.
@@ -101,6 +104,9 @@ pub fn aggregate(exec: Exec, x: Table, window: Window, what: Aggregate, out: &mu
         Aggregate::Max => sliding::sliding(exec, extrema::Max, x, window, out),
         Aggregate::Skew => sliding::sliding(exec, Powers(Skew), x, window, out),
         Aggregate::Kurt => sliding::sliding(exec, Powers(Kurt), x, window, out),
+        Aggregate::Semideviation(sign) => {
+            sliding::sliding(exec, semideviation::Semideviation { sign }, x, window, out);
+        }
     }
 }
 

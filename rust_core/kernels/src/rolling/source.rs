@@ -81,6 +81,22 @@ impl Source for Table<'_> {
     }
 }
 
+/// The vectors of row `t`, NaN beyond the last column.
+#[inline(always)]
+pub fn vectors<S: Simd>(x: Table<'_>, t: usize) -> impl Iterator<Item = S::F> {
+    (0..x.cols()).step_by(LANES).map(move |c| {
+        // SAFETY: callers pass rows that exist, and the columns are cut at the last one.
+        unsafe { x.row::<S>(t, c, LANES.min(x.cols() - c)) }
+    })
+}
+
+/// Does every column have a value in row `t`?
+#[inline(always)]
+pub fn is_whole<S: Simd>(x: Table, t: usize) -> bool {
+    let present: u32 = vectors::<S>(x, t).map(|v| S::bits(finite::<S>(v)).count_ones()).sum();
+    present as usize == x.cols()
+}
+
 /// Ask for the cache line at `place`, which will be written; never faults.
 #[inline(always)]
 pub fn prefetch_write(place: *const f64) {

@@ -7,7 +7,7 @@ use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
 use super::lanczos::{Krylov, Operator, scale};
-use super::source::{Source, Table, finite};
+use super::source::{Source, Table, finite, is_whole, vectors};
 use super::tiles::{Line, Sink};
 
 /// Leading eigenvalue over trace of the covariance in the windows that end at the rows `wanted`,
@@ -60,22 +60,6 @@ impl Kernel for Rows<'_> {
             unsafe { self.sink.put_one(self.top + i, share) };
         }
     }
-}
-
-/// The vectors of row `t`, NaN beyond the last column.
-#[inline(always)]
-fn vectors<S: Simd>(x: Table<'_>, t: usize) -> impl Iterator<Item = S::F> {
-    (0..x.cols()).step_by(LANES).map(move |c| {
-        // SAFETY: callers pass rows that exist, and the columns are cut at the last one.
-        unsafe { x.row::<S>(t, c, LANES.min(x.cols() - c)) }
-    })
-}
-
-/// Does every column have a value in row `t`?
-#[inline(always)]
-fn is_whole<S: Simd>(x: Table, t: usize) -> bool {
-    let present: u32 = vectors::<S>(x, t).map(|v| S::bits(finite::<S>(v)).count_ones()).sum();
-    present as usize == x.cols()
 }
 
 /// The window less its column means; columns that leave, and padding, are 0.

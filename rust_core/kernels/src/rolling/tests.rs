@@ -11,7 +11,7 @@ use crate::ewm::{Decay, ewm_mean, ewm_std};
 use crate::technical::{Bars, Smoothing, atr, rsi};
 
 const ORDERS: [Order; 3] = [Order::Median, Order::Mad, Order::Quantile(0.3)];
-const AGGREGATES: [Aggregate; 8] = [
+const AGGREGATES: [Aggregate; 10] = [
     Aggregate::Sum,
     Aggregate::Mean,
     Aggregate::Var(1.0),
@@ -20,6 +20,8 @@ const AGGREGATES: [Aggregate; 8] = [
     Aggregate::Max,
     Aggregate::Skew,
     Aggregate::Kurt,
+    Aggregate::Semideviation(-1.0),
+    Aggregate::Semideviation(1.0),
 ];
 
 type Kernel = Box<dyn Fn(Exec, Table, &mut [f64])>;
@@ -91,6 +93,15 @@ fn by_definition(name: &str, w: &[f64]) -> f64 {
         "Kurt" if n > 3.0 && !constant => {
             let ratio = central(4) / central(2).powi(2);
             (n - 1.0) / ((n - 2.0) * (n - 3.0)) * ((n + 1.0) * ratio - 3.0 * (n - 1.0))
+        }
+        "Semideviation(-1.0)" | "Semideviation(1.0)" => {
+            let down = name.contains('-');
+            let side = w.iter().filter(|v| if down { **v < 0.0 } else { **v > 0.0 });
+            let squares: Vec<f64> = side.map(|v| v * v).collect();
+            match squares.len() {
+                0 | 1 => f64::NAN,
+                count => (squares.iter().sum::<f64>() / count as f64).sqrt(),
+            }
         }
         "Median" => quantile(w, 0.5),
         "Quantile(0.3)" => quantile(w, 0.3),
