@@ -66,10 +66,15 @@ class Pair:
 
 
 def slim(raw: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Reduce the JSON of pytest-benchmark to one flat record per test."""
+    """Reduce the JSON of pytest-benchmark to one flat record per test of a family.
+
+    Benches that compare no libraries keep their own numbers and are left out.
+    """
     records = []
     for bench in raw["benchmarks"]:
         info = dict(bench["extra_info"])
+        if "family" not in info:
+            continue
         stats, part = bench["stats"], info.pop("stands_for")
         record = {**info, "seconds": _digits(stats["min"] * part), "rounds": stats["rounds"]}
         if part != 1:

@@ -8,7 +8,7 @@ import pytest
 
 from fastpanel import models
 from fastpanel.errors import ModelError
-from fastpanel.models.numpyro_ import _engine
+from fastpanel.models._memory import padded_rows
 
 
 def compiled(action):
@@ -126,7 +126,7 @@ def test_prior_scales_and_rates_are_inputs_of_the_program(simulate, config):
     ("count", "expected"), [(1, 8), (50, 56), (100, 112), (400, 448), (512, 512), (513, 640)]
 )
 def test_row_buckets(count, expected):
-    assert _engine._rows(count) == expected
+    assert padded_rows(count) == expected
 
 
 def test_a_diverging_job_is_named_by_position(simulate, config):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyro
 import pytest
@@ -12,6 +14,7 @@ from fastpanel import models
 from fastpanel.errors import ConfigError, ModelError, ParameterError
 from fastpanel.models import FitReport, ModelBatch, RequireConfig
 from fastpanel.models._config import KLAnnealing
+from fastpanel.models.numpyro_ import _engine
 from fastpanel.models.pyro_.trainer import SVITrainer
 
 AUTO = ["AutoDelta", "AutoNormal", "AutoLowRankMultivariateNormal", "AutoMultivariateNormal"]
@@ -39,6 +42,36 @@ def test_automatic_guides_learn_and_predict_by_name(panel, config, guide):
     want = X[:4] @ np.array([0.5, -0.4])
     np.testing.assert_allclose(got["mean"], want, atol=0.6)
     assert state.losses[-10:].mean() < state.losses[:10].mean()
+
+
+class LoweredError(Exception):
+    """The program is written down; nobody wants to compile it."""
+
+
+@pytest.mark.parametrize("guide", AUTO[2:])
+def test_guides_that_call_lapack_factorise_one_matrix_at_a_time(panel, config, monkeypatch, guide):
+    # two batched calls at a time can block every worker of XLA's pool on the CPU
+    texts = []
+
+    def spying(*arguments, build=_engine._fit_program):
+        def lower(*inputs):
+            texts.append(build(*arguments).lower(*inputs).as_text())
+            raise LoweredError
+
+        return lower
+
+    monkeypatch.setattr(_engine, "_fit_program", spying)
+    svi = {"num_elbo_particles": 3}
+    jobs = [
+        models.FitJob(*panel, given(config, "numpyro", guide, svi=svi, seed=seed))
+        for seed in range(3)
+    ]
+    with pytest.raises(LoweredError):
+        models.fit_many(jobs)
+    calls = re.findall(r"(?:custom_call @lapack|cholesky|triangular_solve).*", texts[0])
+    shapes = [shape for call in calls for shape in re.findall(r"tensor<([\dx]+)xf32>", call)]
+    assert shapes
+    assert all(len(shape.split("x")) == 2 for shape in shapes), calls
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 from dataclasses import replace
 
 import jax
@@ -187,6 +188,80 @@ def test_the_state_after_each_stretch_comes_from_that_stretch(config, backend):
     np.testing.assert_allclose(base[0], alpha, atol=0.01)
 
 
+def test_hidden_states_are_those_of_every_path_written_out(config, backend):
+    rng = np.random.default_rng(5)
+    y = rng.normal(size=(8, 3)) * np.array([1, 1, 3, 3, 1, 1, 3, 1.0])[:, None]
+    y[4, 1] = y[6] = np.nan
+    given = settings(config, backend, "factor_regime", train_index=np.r_[0:5, 9:12])
+    state = known_state("factor_regime", {}, backend)
+    got = models.hidden_states(np.zeros((8, 3, 2)), y, state, given)
+    initial, chain = np.array([2 / 3, 1 / 3]), np.array([[0.9, 0.1], [0.2, 0.8]])
+    cov = 0.25 + np.eye(3)
+
+    def density(t, r):
+        seen = np.flatnonzero(np.isfinite(y[t]))
+        if not len(seen):
+            return 1.0
+        law = stats.multivariate_normal(np.full(len(seen), r), cov[np.ix_(seen, seen)] * (1, 9)[r])
+        return law.pdf(y[t, seen])
+
+    def weights(rows):
+        for path in itertools.product((0, 1), repeat=len(rows)):
+            weight = initial[path[0]] * np.prod(chain[path[:-1], path[1:]])
+            yield path, weight * np.prod([density(t, r) for t, r in zip(rows, path, strict=True)])
+
+    for rows in (range(5), range(5, 8)):
+        best, top, total = None, 0.0, np.zeros((len(rows), 2))
+        for path, weight in weights(rows):
+            total[np.arange(len(rows)), path] += weight
+            best, top = (path, weight) if weight > top else (best, top)
+        want = total / total.sum(1, keepdims=True)
+        np.testing.assert_allclose(got.smoothed[list(rows)], want, atol=2e-3)
+        assert tuple(got.path[list(rows)]) == best
+        for i, t in enumerate(rows):
+            last = np.zeros(2)
+            for path, weight in weights(rows[: i + 1]):
+                last[path[-1]] += weight
+            np.testing.assert_allclose(got.filtered[t], last / last.sum(), atol=2e-3)
+
+
+def test_filtered_states_see_no_later_row(config):
+    rng = np.random.default_rng(6)
+    X, y = np.zeros((30, 3, 2)), rng.normal(size=(30, 3))
+    given, state = (
+        settings(config, "pyro", "factor_regime"),
+        known_state("factor_regime", {}, "pyro"),
+    )
+    base = models.hidden_states(X, y, state, given)
+    y[20] += 50.0
+    moved = models.hidden_states(X, y, state, given)
+    np.testing.assert_array_equal(moved.filtered[:20], base.filtered[:20])
+    assert moved.filtered[20, 1] > 0.99 > base.filtered[20, 1]
+    assert moved.smoothed[19, 1] > 10 * base.smoothed[19, 1]
+    assert moved.path[20] == 1
+
+
+def test_hidden_states_need_a_chain(config):
+    state = replace(known_state("factor_regime", {}, "pyro"), model_name="factor_model_v1")
+    with pytest.raises(ModelError, match="'factor_model_v1' has no hidden chain"):
+        models.hidden_states(np.zeros((4, 3, 2)), np.zeros((4, 3)), state, {})
+
+
+def test_well_separated_regimes_are_recovered(config):
+    rng = np.random.default_rng(8)
+    truth = np.repeat([0, 1, 0, 1, 0], [80, 30, 90, 40, 60])
+    shocks = 0.5 * rng.normal(size=(300, 1)) + rng.normal(size=(300, 3))
+    y = truth[:, None] + np.array([1.0, 3.0])[truth][:, None] * shocks
+    given = settings(config, "pyro", "factor_regime")
+    state = known_state("factor_regime", {}, "pyro")
+    got = models.hidden_states(np.zeros((300, 3, 2)), y, state, given)
+    assert (got.path == truth).mean() > 0.95
+    assert (got.smoothed.argmax(1) == truth).mean() > 0.95
+    # the future helps to place a change
+    assert (got.smoothed[np.arange(300), truth]).mean() > got.filtered[np.arange(300), truth].mean()
+    np.testing.assert_allclose(got.filtered[-1], got.smoothed[-1])
+
+
 def test_masked_targets_have_no_influence(config):
     X, y, _ = simulate_chain("factor_regime", T=60, A=3)
     y[10:20, 1] = np.nan
@@ -228,8 +303,8 @@ def test_complexity_grows_with_what_the_priors_leave_open():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CHAINS)
-def test_simulation_based_calibration(config, name):
+def test_simulation_based_calibration(config):
+    name = "factor_regime"
     # parameters from the prior, a panel from the model itself, its last week held back
     jobs, truths, futures = [], [], []
     given = settings(config, "numpyro", name, steps=400)

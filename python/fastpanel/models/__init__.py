@@ -45,6 +45,7 @@ from fastpanel.models._registries import (
 from fastpanel.models._render import render_model, trace_shapes
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
+from fastpanel.models._states import HiddenStates, hidden_states
 from fastpanel.models._stream import predict_chunks
 from fastpanel.models._windows import Window, build_windows, group_windows, segments
 
@@ -55,6 +56,7 @@ __all__ = [
     "FitReport",
     "FitState",
     "Forecaster",
+    "HiddenStates",
     "KLAnnealing",
     "MemoryEstimate",
     "ModelBatch",
@@ -78,6 +80,7 @@ __all__ = [
     "fit_many",
     "group_windows",
     "guide_registry",
+    "hidden_states",
     "load",
     "metric_registry",
     "model_registry",

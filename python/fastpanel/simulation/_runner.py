@@ -268,6 +268,7 @@ class _Run:
     def _memory(self, structure: CVStructure, candidates: int) -> MemoryEstimate:
         rows, features = largest_fit(self.dataset, self.config)
         inner = [split for plan in structure.outer for split in plan.inner]
+        missing = np.isnan(self.dataset.y)
         return estimate_memory(
             fit_config(self.config, {}),
             rows=rows,
@@ -277,6 +278,7 @@ class _Run:
             splits=max((len(plan.inner) for plan in structure.outer), default=1) or 1,
             test_rows=max((len(split.test) for split in inner), default=0),
             num_samples=self.config.predictive.num_samples,
+            complete=not (missing.any(1) & ~missing.all(1)).any(),
         )
 
     def _write_candidates(self) -> None:

@@ -84,13 +84,14 @@ class MarkovFactorNormal(Distribution):  # type: ignore[misc]
 
     def log_prob(self, value: Any) -> Any:
         """Log density of the observed entries."""
-        return forward(jnp, lax.stop_gradient, self._emission(value), *self.chain)[0]
+        return forward(jnp, lax.stop_gradient, self.log_emission(value), *self.chain)[0]
 
     def filtered(self, value: Any) -> Any:
         """Law of the state after the last row, ``[G]``."""
-        return forward(jnp, lax.stop_gradient, self._emission(value), *self.chain)[1]
+        return forward(jnp, lax.stop_gradient, self.log_emission(value), *self.chain)[1]
 
-    def _emission(self, value: Any) -> Any:
+    def log_emission(self, value: Any) -> Any:
+        """Log density of every row in every state, ``[..., T, G]``."""
         dtype = self.loc.dtype
         observed = jnp.ones(self.event_shape, dtype)
         if self.observed is not None:

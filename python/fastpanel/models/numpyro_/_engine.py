@@ -13,7 +13,15 @@ import numpy as np
 from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig, known_names
 from fastpanel.models._device import index_of, wanted_device, warn_absent
-from fastpanel.models._memory import job_bytes, max_jobs, pack_bytes, program_bytes
+from fastpanel.models._memory import (
+    job_bytes,
+    max_jobs,
+    pack_bytes,
+    padded_rows,
+    power_of_two,
+    program_bytes,
+    week_values,
+)
 from fastpanel.models._prepare import Prepared
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
@@ -78,7 +86,7 @@ def fit_many(works: Sequence[Work]) -> list[Trained]:
         for job in jobs:
             if job.plan.sampler:
                 continue
-            steps = _pow2(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
+            steps = power_of_two(job.work.config.training.svi.num_steps, least=_LEAST_STEPS)
             plan = replace(
                 job.plan,
                 window_len=_window_len(job),
@@ -105,7 +113,7 @@ def predict_many(forecasts: Sequence[Forecast]) -> list[tuple[FloatArray, FloatA
             plan, floats = _traceable(forecast.config, forecast.X)
             rows, assets, features = forecast.X.shape
             rows, width = _padded(plan, rows, features, forecast.config)
-            draws = min(_pow2(forecast.num_samples, least=8), _MAX_DRAWS)
+            draws = min(power_of_two(forecast.num_samples, least=8), _MAX_DRAWS)
             shape = (rows, assets, width)
             device = _device(forecast.config)
             room = program_bytes(forecast.config, device.platform)
@@ -224,16 +232,19 @@ def _chunks(
     for job in members:
         packs.setdefault(job.work.prepared.key, []).append(job)
     rows, assets, features = shape[:3]
-    per_job, per_pack = job_bytes(rows, assets), pack_bytes(rows, assets, features)
+    normalise = getattr(plan.model_factory, "normalise", dict)
+    params = normalise(members[0].work.config.model.params)  # counts are part of the plan
+    per_job = job_bytes(rows, week_values(params, assets, complete=plan.complete))
+    per_pack = pack_bytes(rows, assets, features)
     most = max(1, min(max_jobs(platform), (room - per_pack) // per_job))
-    limit = _pow2(most + 1) // 2  # widths are padded to powers of two
+    limit = power_of_two(most + 1) // 2  # widths are padded to powers of two
     if not plan.per_site:
         limit = 1  # its density calls LAPACK, which must not be batched (docs/decisions/0010)
     by_width: dict[int, list[list[_Job]]] = {}
     for pack in packs.values():
         for start in range(0, len(pack), limit):
             part = pack[start : start + limit]
-            by_width.setdefault(_pow2(len(part)), []).append(part)
+            by_width.setdefault(power_of_two(len(part)), []).append(part)
     chunks = []
     for width, parts in by_width.items():
         fitting = room // (per_pack + width * per_job)
@@ -244,7 +255,7 @@ def _chunks(
 
 def _run_chunk(plan: Plan, shape: tuple[int, ...], chunk: list[list[_Job]]) -> dict[int, Trained]:
     width = max(len(pack) for pack in chunk)
-    width, count = _pow2(width), _pow2(len(chunk))
+    width, count = power_of_two(width), power_of_two(len(chunk))
     packs = [_filled(pack, width) for pack in _filled(chunk, count)]
     data = [_data(plan, pack[0].work.prepared, shape) for pack in packs]
     hyper = [_stack_or_only([_hyper(job, shape) for job in pack]) for pack in packs]
@@ -274,7 +285,7 @@ def _predict_chunk(
     draws: int,
     chunk: list[tuple[int, Forecast, Floats]],
 ) -> dict[int, tuple[FloatArray, FloatArray]]:
-    padded = _filled(chunk, _pow2(len(chunk)))
+    padded = _filled(chunk, power_of_two(len(chunk)))
     program = _predict_program(plan)
     inputs = _stack([_drawing(plan, shape, forecast, floats) for _, forecast, floats in padded])
     counts = inputs.count.astype(np.float64)
@@ -392,7 +403,7 @@ def _window_len(job: _Job) -> int | None:
     windows = job.work.prepared.windows
     if job.plan.independent_rows or len(windows) == 1:
         return None
-    return _rows(max(len(window) for window in windows))
+    return padded_rows(max(len(window) for window in windows))
 
 
 def _padded_shape(plan: Plan, prepared: Prepared, config: FitConfig) -> tuple[int, ...]:
@@ -403,9 +414,9 @@ def _padded_shape(plan: Plan, prepared: Prepared, config: FitConfig) -> tuple[in
     longest = max(len(window) for window in prepared.windows)
     # a window is cut at its full length, also where the last one is shorter
     last = max(window.start for window in prepared.windows)
-    groups = _pow2(len(prepared.groups))
-    size = _pow2(max(len(group) for group in prepared.groups))
-    reach = max(rows, last + _rows(longest)) if len(prepared.windows) > 1 else rows
+    groups = power_of_two(len(prepared.groups))
+    size = power_of_two(max(len(group) for group in prepared.groups))
+    reach = max(rows, last + padded_rows(longest)) if len(prepared.windows) > 1 else rows
     rows, width = _padded(plan, reach, features, config)
     return rows, assets, width, groups, size
 
@@ -414,24 +425,14 @@ def _padded(plan: Plan, rows: int, features: int, config: FitConfig) -> tuple[in
     """Rows and features after padding: few sizes if the study's largest are known."""
     most = config.pad_to
     if most is None or rows > most[0] or features > most[1]:
-        return _rows(rows), _features(plan, features)
-    shared = max(_LEAST_SHARED_ROWS, _pow2(rows))
+        return padded_rows(rows), _features(plan, features)
+    shared = max(_LEAST_SHARED_ROWS, power_of_two(rows))
     width = _features(plan, most[1]) if plan.inert_zero_features else features
-    return min(shared, max(_LEAST_SHARED_ROWS, _rows(most[0]))), width
+    return min(shared, max(_LEAST_SHARED_ROWS, padded_rows(most[0]))), width
 
 
 def _features(plan: Plan, count: int) -> int:
     return -(-count // 8) * 8 if plan.inert_zero_features else count
-
-
-def _rows(count: int) -> int:
-    """Rows are padded to at most five quarters, in steps that grow with their number."""
-    step = max(8, _pow2(count + 1) // 8)
-    return -(-count // step) * step
-
-
-def _pow2(count: int, least: int = 1) -> int:
-    return max(least, 1 << (count - 1).bit_length())
 
 
 def _pad(array: Any, shape: tuple[int, ...], dtype: Any, value: Any = 0) -> Any:

@@ -1,8 +1,9 @@
-"""State of a hidden chain after the training rows, in NumPyro."""
+"""State of a hidden chain behind and after the training rows, in NumPyro."""
 
 from __future__ import annotations
 
-from functools import lru_cache
+from collections.abc import Iterator
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -23,7 +24,21 @@ from fastpanel.typing import FloatArray
 
 def filtered(prepared: Prepared, config: FitConfig, state: FitState) -> FloatArray:
     """Law of the state after each stretch, averaged over the posterior, ``[n, G]``."""
-    laws = []
+    return np.stack([law for law, _ in _drawn(prepared, config, state, whole=False)])
+
+
+def emissions(
+    prepared: Prepared, config: FitConfig, state: FitState
+) -> list[tuple[FloatArray, FloatArray, FloatArray]]:
+    """Per stretch and posterior draw: log emission ``[D, T, G]``, and the chain."""
+    drawn = _drawn(prepared, config, state, whole=True)
+    return [(emission[:, -rows:], *chain) for (emission, *chain), rows in drawn]
+
+
+def _drawn(
+    prepared: Prepared, config: FitConfig, state: FitState, *, whole: bool
+) -> Iterator[tuple[Any, int]]:
+    """What the program says of each stretch, in double precision, and its number of rows."""
     with jax.enable_x64(False), jax.default_device(_device(config)):
         for start, stop in prepared.stretches:
             own = slice(start, stop)
@@ -37,13 +52,13 @@ def filtered(prepared: Prepared, config: FitConfig, state: FitState) -> FloatArr
             forecast = Forecast(X, state, config, 1, (config.seed, 1))
             plan = plan.for_prediction()
             inputs = _drawing(plan, (rows, X.shape[1], width), forecast, floats)
-            laws.append(np.asarray(_program(plan)(inputs, y, M), dtype=np.float64))
-    return np.stack(laws)
+            said = jax.device_get(_program(plan, whole)(inputs, y, M))
+            yield jax.tree.map(partial(np.asarray, dtype=np.float64), said), stop - start
 
 
 @lru_cache(maxsize=64)
-def _program(plan: Plan) -> Any:
-    def law(inputs: Drawing, y: Any, M: Any) -> Any:
+def _program(plan: Plan, whole: bool) -> Any:
+    def said(inputs: Drawing, y: Any, M: Any) -> Any:
         model, guide = plan.build(inputs.model_floats, inputs.guide_floats)
         batch = ModelBatch(inputs.X, y, M)
 
@@ -52,9 +67,11 @@ def _program(plan: Plan) -> Any:
             latent = handlers.trace(guided).get_trace(batch)
             replayed = handlers.replay(handlers.seed(model, key), latent)
             known = handlers.substitute(replayed, inputs.params)
-            return handlers.trace(known).get_trace(batch)["obs"]["fn"].filtered(y)
+            fn = handlers.trace(known).get_trace(batch)["obs"]["fn"]
+            return (fn.log_emission(y), *fn.chain) if whole else fn.filtered(y)
 
         key = jax.random.wrap_key_data(inputs.key, impl="threefry2x32")
-        return lax.map(draw, jax.random.split(key, CARRY_DRAWS)).mean(0)
+        drawn = lax.map(draw, jax.random.split(key, CARRY_DRAWS))
+        return drawn if whole else drawn.mean(0)
 
-    return jax.jit(law)
+    return jax.jit(said)

@@ -74,13 +74,14 @@ class MarkovFactorNormal(TorchDistribution):  # type: ignore[misc]
 
     def log_prob(self, value: Any) -> Any:
         """Log density of the observed entries."""
-        return forward(torch, torch.detach, self._emission(value), *self.chain)[0]
+        return forward(torch, torch.detach, self.log_emission(value), *self.chain)[0]
 
     def filtered(self, value: Any) -> Any:
         """Law of the state after the last row, ``[..., G]``."""
-        return forward(torch, torch.detach, self._emission(value), *self.chain)[1]
+        return forward(torch, torch.detach, self.log_emission(value), *self.chain)[1]
 
-    def _emission(self, value: Any) -> Any:
+    def log_emission(self, value: Any) -> Any:
+        """Log density of every row in every state, ``[..., T, G]``."""
         dtype = self.loc.dtype
         observed = torch.ones(self.event_shape, dtype=dtype)
         if self.observed is not None:
