@@ -9,6 +9,7 @@ import sys
 import textwrap
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 import fastpanel as fp
@@ -176,3 +177,28 @@ def test_hooks_for_other_processes_must_be_importable(setting):
     check_portable(hooks, "ray")
     with pytest.raises(ConfigError, match=r"'ray' runs in other processes.*hook score"):
         check_portable(replace(hooks, score=lambda *_: 0.0), "ray")
+
+
+@pytest.mark.slow
+def test_both_back_ends_give_the_same_scores(config, panel, tmp_path):
+    config["tuning"]["space"][0]["path"] = "model.params.coefficients.scale"
+    config["training"] = {"svi": {"num_steps": 250, "learning_rate": 0.04, "lr_decay": 0.05}}
+    config["predictive"] = {"num_samples": 2000}
+    config["flags"] = {"simulation_mode": "full"}
+    candidates = {"0": {SCALE: 2e-3}, "1": {SCALE: 1.0}}  # coefficients held at zero, and free
+    scores = {}
+    for backend in ("numpyro", "pyro"):
+        settings = fp.simulation.load_config(config | {"model": {"backend": backend}})
+        dataset = dataset_from_panel(panel, settings.data.dataset_params)
+        plan = fp.simulation.build_structure(len(dataset.times), settings).outer[2]
+        work = InnerWork(settings, plan, dataset=dataset)
+        objective = InnerObjective(work, tmp_path / backend, digest=dataset.digest, n_assets=4)
+        records = objective.evaluate_all(candidates, splits=[0, 5])
+        scores[backend] = np.array([[r.score for r in records[c]] for c in candidates])
+    gap = np.abs(scores["numpyro"] - scores["pyro"]).max()
+    # the signal is worth far more than the back ends differ by
+    assert (scores["numpyro"][1] - scores["numpyro"][0] > 8 * gap).all()
+    assert gap < 0.01 * np.abs(scores["pyro"]).mean()
+
+
+SCALE = "model.params.coefficients.scale"

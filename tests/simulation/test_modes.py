@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import subprocess
 import sys
 import textwrap
@@ -107,3 +108,13 @@ def test_stub_mode_loads_no_modelling_library(tmp_path):
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+def test_a_full_run_says_beforehand_how_much_memory_it_takes(config, panel, capsys):
+    config["flags"] = {"simulation_mode": "full", "stop_after": "cv"}
+    config["predictive"] = {"num_samples": 4000}
+    fp.simulation.run(config, panel=panel)
+    said = re.search(r"Memory: about (\d+) MiB of arrays", "".join(capsys.readouterr()))
+    assert said is not None
+    # the draws of 2 candidates for 28 weeks and 4 assets outweigh the rest: 40 bytes each
+    assert 34 <= int(said[1]) <= 36
