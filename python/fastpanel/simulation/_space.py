@@ -10,7 +10,7 @@ import numpy as np
 from fastpanel import scoring
 from fastpanel.errors import DataError
 from fastpanel.simulation._config import ScoreSpec
-from fastpanel.typing import FloatArray, IntArray
+from fastpanel.typing import BoolArray, FloatArray, IntArray
 
 _MIN_OBSERVED_SHARE = 0.5
 
@@ -20,8 +20,10 @@ class ScoreSpace:
     """Scored assets and their whitener.
 
     An asset that is observed in fewer than half of the training weeks, or that
-    never moved, is left out: its scale would be a guess. The choice depends on
-    training targets only and is the same for every candidate.
+    never moved, is left out: its scale would be a guess. So is one that is not
+    there in most of the weeks to be scored: it would leave none of them whole.
+    The choice reads no target beyond the training rows, only whether there is
+    one, and is the same for every candidate.
 
     Attributes
     ----------
@@ -35,12 +37,21 @@ class ScoreSpace:
     whitener: scoring.Whitener
 
     @classmethod
-    def fit(cls, y_train: FloatArray, spec: ScoreSpec, place: str) -> ScoreSpace:
-        """Fit on training targets ``[n, A]``; ``place`` names the split in errors."""
+    def fit(
+        cls, y_train: FloatArray, spec: ScoreSpec, place: str, there: BoolArray | None = None
+    ) -> ScoreSpace:
+        """Fit on training targets ``[n, A]``.
+
+        ``place`` names the split in errors; ``there [m, A]`` says which targets
+        the weeks to be scored have.
+        """
         share = np.isfinite(y_train).mean(axis=0)
         centre = np.nanmedian(np.where(share > 0, y_train, 0.0), axis=0)
         spread = np.nanmedian(np.abs(np.where(share > 0, y_train, 0.0) - centre), axis=0)
-        assets = np.flatnonzero((share >= _MIN_OBSERVED_SHARE) & (spread > 0.0))
+        usable = (share >= _MIN_OBSERVED_SHARE) & (spread > 0.0)
+        if there is not None:
+            usable &= there.mean(axis=0) > _MIN_OBSERVED_SHARE
+        assets = np.flatnonzero(usable)
         complete = int(np.isfinite(y_train[:, assets]).all(axis=1).sum())
         if not assets.size or complete < 2:
             raise DataError(

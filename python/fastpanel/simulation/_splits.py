@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fastpanel.preprocess import PanelPreprocessor
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset, base_name
@@ -63,7 +65,7 @@ def prepare_splits(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) 
                 y_train=y[train],
                 Z_test=state.transform(X[test], mask[test]),
                 y_test=y[test],
-                space=ScoreSpace.fit(y[train], config.scoring.spec, place),
+                space=ScoreSpace.fit(y[train], config.scoring.spec, place, np.isfinite(y[test])),
                 test_groups=plan.group_of(test),
             )
         )
