@@ -48,7 +48,7 @@ def test_chunks_cover_the_weeks_in_bounded_memory(fitted):
     whole = models.predict(X, state, settings, draws)
     at_once = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert max(widths) == limit * MIB // (40 * draws * 40)
+    assert max(widths) == limit * MIB // (48 * draws * 40)
     assert streamed < limit * MIB < at_once
     # one law, other draws: equal within Monte Carlo error
     direct = fp.scoring.energy_score(y, whole["samples"], m_axis=0)

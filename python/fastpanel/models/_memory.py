@@ -13,7 +13,7 @@ from fastpanel.models._registries import default_model_registry, resolve_backend
 MAX_JOBS = {"cpu": 16}  # more do not fit the cache
 MAX_JOBS_ELSEWHERE = 512
 LIVE_ARRAYS = 8  # arrays of the size of y that a training step keeps alive
-BYTES_PER_DRAW = 40  # at the peak: as drawn, joined, widened, in units, and the chunk before
+BYTES_PER_DRAW = 48  # at the peak: as drawn, joined, widened, in units, and the chunk before
 _PROGRAM_MIB = {"cpu": 256}
 _PROGRAM_MIB_ELSEWHERE = 4096
 
