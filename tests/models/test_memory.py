@@ -85,6 +85,6 @@ def test_more_of_anything_takes_more():
     small = models.estimate_memory({}, **base)
     for name in ("rows", "assets", "features", "test_rows", "num_samples"):
         assert models.estimate_memory({}, **base | {name: 2 * base[name]}).total > small.total
-    assert small.draws == 40 * 52 * 100 * 20
+    assert small.draws == 48 * 52 * 100 * 20  # 48 bytes a draw
     with pytest.raises(ParameterError, match="rows is 0"):
         models.estimate_memory({}, **base | {"rows": 0})

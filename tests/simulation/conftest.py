@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 
 import fastpanel as fp
-from tests.simulation.services import postgres_server
+from tests.simulation.services import create_database, postgres_server
 
 N_WEEKS, N_ASSETS, N_FEATURES = 96, 4, 5
 
@@ -61,7 +62,13 @@ def config(tmp_path, monkeypatch) -> dict:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def postgres_instance() -> Iterator[str]:
     """URL of a real PostgreSQL, started for this session."""
     with postgres_server() as url:
         yield url
+
+
+@pytest.fixture
+def postgres(postgres_instance) -> str:
+    """URL of an empty database of this test's own: Optuna and MLflow cannot share one."""
+    return create_database(postgres_instance, f"test_{uuid.uuid4().hex}")

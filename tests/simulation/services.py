@@ -31,7 +31,7 @@ def postgres_programs() -> Path | None:
 
 @contextmanager
 def postgres_server() -> Iterator[str]:
-    """Yield the URL of an empty database; skip with a reason where it cannot be had."""
+    """Yield the URL of a server's first database; skip with a reason where it cannot be had."""
     programs = postgres_programs()
     if programs is None:
         pytest.skip("needs PostgreSQL's programs (Debian: postgresql)")
@@ -61,3 +61,13 @@ def postgres_server() -> Iterator[str]:
             call(control, "-D", data, "-m", "immediate", "-w", "stop")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def create_database(server: str, name: str) -> str:
+    """Make an empty database on the server and return its URL."""
+    import psycopg
+    from psycopg import sql
+
+    with psycopg.connect(server, autocommit=True) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+    return f"{server.rpartition('/')[0]}/{name}"

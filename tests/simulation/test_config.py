@@ -65,6 +65,20 @@ def test_horizon_below_target_shift_is_refused():
         load_config({"data": {"dataset_params": {"target_shift": 2}}})
 
 
+@pytest.mark.parametrize(
+    ("study", "runs"),
+    [
+        ("postgresql://me@host/db", "postgresql+psycopg2://me@host/db"),
+        ("sqlite:///runs.db", "sqlite:///runs.db"),
+    ],
+)
+def test_a_study_and_mlflow_need_a_database_each(study, runs):
+    sections = {"tuning": {"engine": "optuna", "optuna": {"storage": study}}}
+    with pytest.raises(ConfigError, match="give each a database of its own"):
+        load_config({**sections, "tracking": {"mlflow": {"uri": runs}}})
+    load_config({**sections, "tracking": {"mlflow": {"uri": f"{runs}2"}}})
+
+
 @pytest.mark.parametrize("path", ["cv.q", "preprocessing.clip_min", "data.simulation_output_path"])
 def test_only_model_and_training_can_be_tuned(path):
     entry = {"path": path, "type": "float", "bounds": [0, 1]}

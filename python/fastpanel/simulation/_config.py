@@ -19,7 +19,7 @@ from fastpanel.portfolio import OUTER_METRICS, AllocationSpec, CostSpec
 from fastpanel.preprocess import PreprocessingSpec
 from fastpanel.selection import SelectionSpec
 from fastpanel.simulation.tracking._config import TrackingConfig
-from fastpanel.tuning import TuningConfig
+from fastpanel.tuning import TuningConfig, database_url
 
 Positive = Annotated[int, Field(ge=1)]
 NonNegative = Annotated[int, Field(ge=0)]
@@ -224,6 +224,17 @@ class SimulationConfig(StrictModel):
             raise ValueError(
                 f"cv.horizon ({self.cv.horizon}) must be at least "
                 f"data.dataset_params.target_shift ({shift}), or the purge would be too short"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_database_each(self) -> Self:
+        """Optuna's and MLflow's schemas both keep their version in table ``alembic_version``."""
+        study, runs = self.tuning.optuna.storage, self.tracking.mlflow.uri
+        if study and runs and database_url(study) == database_url(runs):
+            raise ValueError(
+                "tuning.optuna.storage and tracking.mlflow.uri name the same database, which "
+                "Optuna and MLflow cannot share; give each a database of its own"
             )
         return self
 
