@@ -3,7 +3,10 @@
 What a simulation does for 16 candidates on the 15 CPCV splits of 400 weeks: scale every split
 with the statistics of its own training rows, fit 1,000 steps, predict and score. The first
 NumPyro run compiles, and its time is the one that ``ratio`` is taken from. Pyro runs some of the
-units, one fit after the other, and its time is multiplied up to all of them.
+units, one fit after the other, and its time is multiplied up to all of them. The numbers are not
+part of the report::
+
+    python -m pytest benches/bench_nested_cv.py --benchmark-json=raw.json
 """
 
 from __future__ import annotations
