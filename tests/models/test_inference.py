@@ -255,6 +255,24 @@ def test_validation_is_switched_on_by_name(panel, config):
         models.fit(X, y, given(config, "numpyro", svi={"validate_sites": True}))
 
 
+def test_a_negative_scale_is_refused_before_training(panel, config):
+    X, y = panel
+
+    @models.register_model("negative_scale_model")
+    def build(params):
+        def model(batch):
+            mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+            with pyro.plate("time", len(batch.X), dim=-2), pyro.plate("assets", 3, dim=-1):
+                pyro.sample("obs", dist.Normal(mu, -1.0), obs=batch.y)
+
+        return model
+
+    settings = given(config, "pyro", "AutoNormal")
+    settings["model"] |= {"model_name": "negative_scale_model", "params": {}}
+    with pytest.raises(ValueError, match=r"parameter scale .* satisfy the constraint"):
+        models.fit(X, y, settings)
+
+
 def test_a_guide_on_another_support_is_named(panel, config):
     X, y = panel
 

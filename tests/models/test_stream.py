@@ -68,3 +68,24 @@ def test_a_bound_below_one_is_refused(fitted):
     p, settings, state = fitted
     with pytest.raises(ParameterError, match="max_mib is 0"):
         next(models.predict_chunks(p.X[80:], state, settings, 8, max_mib=0))
+
+
+def test_streamed_scores_are_those_of_all_draws_together(fitted):
+    p, settings, state = fitted
+    X, y = p.X[80:], p.y[80:]
+    y = np.where(np.arange(y.size).reshape(y.shape) % 37 == 0, np.nan, y)  # masked entries too
+    energy, crps, parts = np.empty(80), np.empty((80, 40)), []
+    for rows, forecast in models.predict_chunks(X, state, settings, 300, max_mib=4):
+        samples, missing = forecast["samples"], np.isnan(y[rows])
+        energy[rows] = fp.scoring.energy_score(y[rows], samples, m_axis=0, mask=missing)
+        crps[rows] = fp.scoring.crps_ensemble(y[rows], samples, m_axis=0, mask=missing)
+        parts.append(samples)
+    assert len(parts) > 5
+    whole = np.concatenate(parts, axis=1)
+    assert whole.shape == (300, 80, 40)
+    together = fp.scoring.energy_score(y, whole, m_axis=0, mask=np.isnan(y))
+    np.testing.assert_allclose(energy, together, rtol=1e-12)
+    together = fp.scoring.crps_ensemble(y, whole, m_axis=0, mask=np.isnan(y))
+    np.testing.assert_allclose(crps, together, rtol=1e-12)
+    assert np.isfinite(energy).all()
+    assert np.isfinite(crps).sum() == np.isfinite(y).sum()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastpanel import models, portfolio
-from fastpanel.errors import ConfigError
+from fastpanel.errors import ConfigError, ModelError
 from fastpanel.models import FitJob, PredictJob
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._metrics import inner_metric
@@ -39,7 +39,8 @@ class Hooks:
     compute_pnl : ``(w, y_t, w_prev, cost_spec) -> float``
         ``y_t [A]`` simple returns.
     fit_many, predict_many : optional batch forms
-        Used where present; they must give what the single forms give.
+        Used where present; they must give what the single forms give. ``fit_many``
+        may give a ModelError in place of a state: that fit failed, the others stand.
     """
 
     fit_model: Callable[[FloatArray, FloatArray, Mapping[str, Any], State], State]
@@ -47,7 +48,7 @@ class Hooks:
     score: Callable[[FloatArray, Prediction, Mapping[str, Any]], float]
     allocate: Callable[[Prediction, Any], FloatArray]
     compute_pnl: Callable[[FloatArray, FloatArray, FloatArray | None, Any], float]
-    fit_many: Callable[[Sequence[FitJob]], Sequence[State]] | None = None
+    fit_many: Callable[[Sequence[FitJob]], Sequence[State | ModelError]] | None = None
     predict_many: Callable[[Sequence[PredictJob]], Sequence[Prediction]] | None = None
 
 
@@ -66,9 +67,13 @@ def default_hooks(config: SimulationConfig) -> Hooks:
         score=metric,
         allocate=portfolio.allocate,
         compute_pnl=portfolio.compute_pnl,
-        fit_many=models.fit_many,
+        fit_many=_fit_many,
         predict_many=models.predict_many,
     )
+
+
+def _fit_many(jobs: Sequence[FitJob]) -> list[State | ModelError]:
+    return list(models.fit_many(jobs, errors="return"))
 
 
 def stub_hooks(config: SimulationConfig) -> Hooks:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastpanel import portfolio
+from fastpanel.errors import ModelError
 from fastpanel.preprocess import PreprocessState
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
@@ -147,6 +148,11 @@ def evaluate_outer_walk_forward(
     Returns
     -------
     OuterResult
+
+    Raises
+    ------
+    ModelError
+        A refit failed or misses ``training.require``; names fold, week and candidate.
     """
     base = fit_config(config, values, prebuilt)
     base["pad_to"] = largest_fit(dataset, config)
@@ -171,7 +177,14 @@ def evaluate_outer_walk_forward(
                 week = _week_config(base, config, plan, i, train, warm=state is not None)
                 Z = scaler.transform(dataset.X[train], dataset.mask[train])
                 start = state if config.outer.warm_start else None
-                state = hooks.fit_model(Z, dataset.y[train], week, start)
+                try:
+                    state = hooks.fit_model(Z, dataset.y[train], week, start)
+                except ModelError as error:
+                    label = str(dataset.times[row])[:10]
+                    raise ModelError(
+                        f"outer fold {plan.group}, refit for week {label} of candidate "
+                        f"{candidate}: {error}"
+                    ) from error
             now = slice(int(row), int(row) + 1)
             Z_now = scaler.transform(dataset.X[now], dataset.mask[now])
             week = {**base, "seed": _week_seed(config, plan, i, 1), "predict_index": [int(row)]}

@@ -122,7 +122,7 @@ class _Session:
             try:
                 return list(self._hooks.fit_many(jobs))
             except ModelError:
-                pass  # find out below which of them failed
+                pass  # wrong before the first step: find out below which of them
         states: list[State | ModelError] = []
         for job in jobs:
             try:

@@ -88,7 +88,7 @@ def _fit(work: Work) -> Trained:
         schedule = _schedule(work.prepared, getattr(model, "independent_rows", False))
         _check(work.config, model, guide, batch_of(work.prepared))
         set_parameters(guide, None if work.init_state is None else work.init_state.params)
-        known_names(svi.learning_rates, _parameters(guide))
+        known_names(svi.learning_rates, parameters(guide))
         trainer = _trainer(svi, model, guide)
         losses = np.full(svi.num_steps, np.nan)
         failed = -1
@@ -100,7 +100,7 @@ def _fit(work: Work) -> Trained:
             except ModelError:
                 failed = step
                 break
-        return Trained(_parameters(guide), losses, failed)
+        return Trained(parameters(guide), losses, failed)
 
 
 def _trainer(svi: SVIConfig, model: Any, guide: Any) -> SVITrainer:
@@ -231,13 +231,13 @@ def _check(config: FitConfig, model: Any, guide: Any, batch: ModelBatch) -> None
         _sites.check_observed(model_sites, section.model_name, tuple(batch.y.shape))
         guide_sites = _described(poutine.trace(guide).get_trace(batch).nodes)
         _sites.check_guide(model_sites, guide_sites, section.model_name, section.guide_name)
-        shapes = {name: array.shape for name, array in _parameters(guide).items()}
+        shapes = {name: array.shape for name, array in parameters(guide).items()}
         with pyro.get_param_store().scope():
             other, other_guide = build(config)
             longer = ModelBatch(*(torch.cat([a, a[:1]]) for a in (batch.X, batch.y, batch.M)))
             for part in (other_guide, other):
                 poutine.trace(part).get_trace(longer)
-            grown = {name: array.shape for name, array in _parameters(other_guide).items()}
+            grown = {name: array.shape for name, array in parameters(other_guide).items()}
     _sites.check_fixed_shapes(shapes, grown)
 
 
@@ -260,7 +260,7 @@ def _neutral(guide: Any) -> Callable[[str], str]:
     return rename
 
 
-def _parameters(guide: Any) -> dict[str, FloatArray]:
+def parameters(guide: Any) -> dict[str, FloatArray]:
     rename = _neutral(guide)
     return {
         rename(name): value.detach().double().cpu().numpy().copy()
