@@ -235,7 +235,8 @@ def test_a_blocked_mixture_finds_its_components():
     batch = ModelBatch(torch.zeros(120, 1, 0), y)
     for _ in range(150):
         trainer.step(batch)
-    np.testing.assert_allclose(guide.median()["locs"].detach(), [-2.0, 1.5], atol=0.2)
+    found = guide.median()["locs"].detach().sort().values
+    np.testing.assert_allclose(found, [-2.0, 1.5], atol=0.2)
 
 
 def test_an_easy_guide_trains():

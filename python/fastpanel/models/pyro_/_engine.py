@@ -16,7 +16,7 @@ import torch
 from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 
-from fastpanel.errors import ModelError
+from fastpanel.errors import ConfigError, ModelError
 from fastpanel.models import _sites
 from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig, known_names
@@ -35,6 +35,7 @@ from fastpanel.models._windows import burn_in_rows
 from fastpanel.models.pyro_.trainer import Part, SVITrainer
 from fastpanel.typing import FloatArray
 
+_READS_BASELINES = "TraceGraph_ELBO"
 _MAX_DRAWN = 1 << 22  # entries of one chunk of draws
 _WORTH_THREADS = 1 << 22  # features; below, waiting for threads costs more than they save
 
@@ -229,7 +230,9 @@ def _check(config: FitConfig, model: Any, guide: Any, batch: ModelBatch) -> None
     with torch.no_grad(), pyro.validation_enabled(True):
         model_sites = _described(poutine.trace(model).get_trace(batch).nodes)
         _sites.check_observed(model_sites, section.model_name, tuple(batch.y.shape))
-        guide_sites = _described(poutine.trace(guide).get_trace(batch).nodes)
+        guide_nodes = poutine.trace(guide).get_trace(batch).nodes
+        _check_baselines(guide_nodes, section.guide_name, config.training.svi.loss)
+        guide_sites = _described(guide_nodes)
         _sites.check_guide(model_sites, guide_sites, section.model_name, section.guide_name)
         shapes = {name: array.shape for name, array in parameters(guide).items()}
         with pyro.get_param_store().scope():
@@ -239,6 +242,16 @@ def _check(config: FitConfig, model: Any, guide: Any, batch: ModelBatch) -> None
                 poutine.trace(part).get_trace(longer)
             grown = {name: array.shape for name, array in parameters(other_guide).items()}
     _sites.check_fixed_shapes(shapes, grown)
+
+
+def _check_baselines(nodes: Mapping[str, Any], guide: str, loss: str) -> None:
+    """Refuse a baseline that the loss would pass over in silence."""
+    for name, site in nodes.items():
+        if site["type"] == "sample" and site["infer"].get("baseline") and loss != _READS_BASELINES:
+            raise ConfigError(
+                f"guide '{guide}' gives site '{name}' a baseline, which training.svi.loss "
+                f"'{loss}' does not read; take '{_READS_BASELINES}'"
+            )
 
 
 def _described(nodes: Mapping[str, Any]) -> dict[str, _sites.Site]:
