@@ -33,7 +33,7 @@ def test_the_three_guides_run_in_turn_and_report_their_losses(panel, config):
         assert state.guide_name == name
         assert len(state.losses) == 80
         assert np.isfinite(state.report.loss)
-    assert states[NAMES[2]].params["auto_cov_factor"].shape == (14, 1)
+    assert states[NAMES[2]].params["auto_cov_factor"].shape == (11, 1)
     # all of them find the coefficients
     want = X[:4] @ np.array([0.5, -0.4])
     for name, state in states.items():
