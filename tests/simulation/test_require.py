@@ -62,7 +62,10 @@ def test_a_run_without_an_acceptable_fit_ends_with_the_reason(config, panel):
 
 
 def test_a_refused_fit_leaves_the_others_of_its_batch_as_they_were(config, panel, monkeypatch):
-    monkeypatch.setattr(models, "fit", None)  # nothing is fitted again by itself
+    def alone(X, y, config, init_state=None):
+        raise AssertionError("a fit of the batch was repeated")
+
+    monkeypatch.setattr(models, "fit", alone)
     settings = with_limits(config, 1e-12, 50.0)
     settings["flags"]["stop_after"] = "inner"
     records = fp.simulation.run(settings, panel=panel, progress=False).records[5]

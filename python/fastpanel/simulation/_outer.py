@@ -14,7 +14,7 @@ from fastpanel.preprocess import PreprocessState
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._dataset import Dataset, base_name
+from fastpanel.simulation._dataset import Dataset
 from fastpanel.simulation._hooks import Hooks, Prediction, State
 from fastpanel.simulation._seeds import unit_seed
 from fastpanel.simulation._space import ScoreSpace
@@ -107,10 +107,11 @@ def fit_fold_preprocessing(
     """Cleaning and scaling as of the start of the fold: its feature list stays frozen."""
     return preprocessor(config).fit(
         dataset.X[: plan.start],
-        [base_name(name) for name in dataset.features],
+        dataset.features,
         mask=dataset.mask[: plan.start],
         rows=training_rows(plan, plan.start, config),
         asset_names=list(dataset.assets),
+        absent=dataset.absent[: plan.start],
     )
 
 
@@ -226,5 +227,5 @@ def _week_seed(config: SimulationConfig, plan: OuterPlan, week: int, use: int) -
 
 def _present_only(pred: Prediction, dataset: Dataset, row: int) -> FloatArray:
     draws = np.array(pred["samples"][:, 0], dtype=np.float64)
-    draws[:, dataset.mask[row].all(axis=-1)] = np.nan
+    draws[:, dataset.absent[row]] = np.nan
     return draws
