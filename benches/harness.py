@@ -44,7 +44,7 @@ THREADED = {OURS, "polars", "numbagg", "numba", "jax", "torch", "numpy"}
 # Libraries whose first call compiles; what it takes says nothing about the next one.
 COMPILING = {OURS, "numbagg", "numba", "jax", "scoringrules"}
 BUDGET = 0.15 if SMOKE else 0.6
-SLOW = 0.5  # a rival's call that takes so many seconds is timed once after a first one
+SLOW, SLOW_COMPILING = 0.5, 2.0  # a first call of so many seconds is followed by a single timed one
 
 Prepare = Callable[[Any], Callable[[], Any]]
 
@@ -137,7 +137,15 @@ def _ours(libraries: Mapping[str, Prepare | Rival]) -> Rival | None:
     return _rival(libraries[OURS]) if OURS in libraries else None
 
 
+@lru_cache(maxsize=1)
+def _freeze() -> None:
+    """Spare what the libraries keep for good from every later collection: it takes seconds."""
+    gc.collect()
+    gc.freeze()
+
+
 def _run(benchmark: Any, case: Case) -> None:
+    _freeze()
     inputs = case.make(case.shape)
     call = case.rival.prepare(inputs)
     if SMOKE and case.ours and case.rival.read and case.ours.read:
@@ -168,8 +176,8 @@ def _run(benchmark: Any, case: Case) -> None:
 
 def _rounds(case: Case, call: Callable[[], Any], first: float) -> int:
     """How often to time a call whose first run took so many seconds."""
-    compiled = case.library.split()[0] in COMPILING
-    if first >= SLOW and not compiled:
+    compiles = case.library.split()[0] in COMPILING
+    if first >= (SLOW_COMPILING if compiles else SLOW):
         return 1
     started = time.perf_counter()
     call()

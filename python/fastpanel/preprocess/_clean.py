@@ -43,7 +43,7 @@ def clean(
     return [
         _decide(
             names,
-            count[k] / (len(rows) * cube.values.shape[1]),
+            count[k] / max(1, cube.entries(rows)),
             variance[k],
             None if corr is None else np.abs(corr[k]),
             spec,
