@@ -5,7 +5,7 @@ use super::keys::{self, ROWS};
 use crate::order::{self, Lanes};
 use crate::rolling::places::Places;
 use crate::simd::{self, Kernel, LANES, Simd};
-use crate::{Exec, network};
+use crate::{Exec, Level, network};
 
 /// Widest row that is ranked by 32-bit keys: beyond it too many of them agree.
 const NARROW: usize = 4096;
@@ -16,11 +16,13 @@ const PATIENCE: usize = 15;
 ///
 /// Sixteen rows at a time are sorted by a network of 32-bit keys that carry their column; values
 /// whose keys agree are compared themselves, so ranks are exact. Rows that are very wide, or
-/// whose values lie in a few tight clusters, are sorted as they are.
+/// whose values lie in a few tight clusters, are sorted as they are, and so are all under AVX-512.
 pub fn rank(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
     let scratch = || Scratch::new(width);
     each_group(exec, x, width, ROWS, (out, width), scratch, |level, values, out, scratch| {
-        if width <= NARROW && scratch.without == 0 {
+        // Under AVX-512 making the keys costs what their sort saves.
+        let narrow = level < Level::Avx512 && width <= NARROW;
+        if narrow && scratch.without == 0 {
             let mixed = simd::run(level, Narrow { values, width, out, scratch });
             if mixed > values.len() / 8 {
                 scratch.without = PATIENCE;
@@ -242,7 +244,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Level;
 
     fn values() -> impl Strategy<Value = (Vec<f64>, usize)> {
         let step = f64::from_bits(1.0f64.to_bits() + 1);
