@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastpanel._extras import require
-from fastpanel.data import _frames, _skfolio, _store
+from fastpanel.data import _frames, _skfolio, _store, _targets
 from fastpanel.data._times import as_times, lower_bound, upper_bound
 from fastpanel.errors import ParameterError, ShapeError, UnknownNameError
 from fastpanel.typing import AnyArray, ArrayLike, BoolArray, FloatArray, TimeArray
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from fastpanel.data._clean_bars import WeeklyReturns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,7 +81,7 @@ class Panel:
         mask: ArrayLike | None = None,
         targets: ArrayLike | None = None,
     ) -> None:
-        cube = _frozen(values, np.float64)
+        cube = _frozen(values, np.float64, "values")
         missing = np.isnan(cube)
         if mask is not None:
             given = np.asarray(mask, dtype=np.bool_)
@@ -88,11 +90,11 @@ class Panel:
             missing |= given
         self._set(
             cube,
-            _frozen(as_times(times), np.dtype("datetime64[ns]")),
+            _frozen(as_times(times), np.dtype("datetime64[ns]"), "times"),
             _names(assets, "assets"),
             _names(features, "features"),
             _read_only(missing),
-            None if targets is None else _frozen(targets, np.float64),
+            None if targets is None else _frozen(targets, np.float64, "targets"),
         )
         self._check()
 
@@ -198,10 +200,47 @@ class Panel:
         single = isinstance(times, str) or np.ndim(times) == 0
         wanted = as_times([times] if single else times)
         rows = np.searchsorted(self.times, wanted)
-        found = self.times[np.minimum(rows, len(self) - 1)] == wanted
+        found = rows < len(self)
+        found[found] = self.times[rows[found]] == wanted[found]
         if not found.all():
             raise UnknownNameError(f"no row is labelled {wanted[~found][0]}")
         return rows
+
+    def with_targets(self, returns: WeeklyReturns | ArrayLike, *, shift: int = 1) -> Panel:
+        """Return the same panel with targets: row ``t`` is to forecast the return of ``t + shift``.
+
+        Parameters
+        ----------
+        returns : WeeklyReturns or array ``[T, A]``
+            ``clean.returns``, which is matched by week and asset, so the panel may
+            hold fewer of both; or the return *of* each row of the panel,
+            unshifted. NaN = missing.
+        shift : int
+            Rows from the forecast to the return; at least 1.
+
+        Returns
+        -------
+        Panel
+            Targets of the last ``shift`` weeks are NaN: not known yet.
+
+        Raises
+        ------
+        DataError
+            A week or an asset of the panel is not in ``returns``.
+        ShapeError
+            An array of another shape.
+        ParameterError
+            A ``shift`` below 1.
+
+        Examples
+        --------
+        >>> panel = Panel(np.zeros((3, 1, 1)), ["2024-01-05", "2024-01-12", "2024-01-19"], ["A"],
+        ...               ["x"])
+        >>> panel.with_targets([[0.01], [0.02], [-0.01]]).targets.ravel().tolist()
+        [0.02, -0.01, nan]
+        """
+        targets = _read_only(_targets.targets_of(self, returns, shift))
+        return Panel._of(self.values, self.times, self.assets, self.features, self.mask, targets)
 
     @classmethod
     def from_frame(
@@ -276,6 +315,12 @@ class Panel:
         """
         return cls(**_skfolio.parts_of(source, target))
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        """``np.asarray(panel)``: a copy of the values ``[T, A, F]``, NaN where masked."""
+        if copy is False:
+            raise ValueError("a panel becomes an array by a copy; use panel.values for the memory")
+        return self._visible().astype(np.float64 if dtype is None else dtype, copy=False)
+
     def _visible(self) -> FloatArray:
         values: FloatArray = np.where(self.mask, np.nan, self.values)
         return values
@@ -312,9 +357,14 @@ class Panel:
         return cls._of(*_store.load(Path(path)))
 
 
-def _frozen(values: ArrayLike, dtype: Any) -> Any:
+def _frozen(values: ArrayLike, dtype: Any, name: str) -> Any:
     """C-ordered array nobody can write to through us; copies what is writable."""
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ShapeError(f"{name} is not an array: {error}") from None
+    if array.dtype != dtype and array.dtype.kind not in "fiub":
+        raise ParameterError(f"{name} must hold real numbers, got dtype {array.dtype}")
     if array.flags.writeable or array.dtype != dtype or not array.flags.c_contiguous:
         array = np.array(array, dtype=dtype, order="C")
     return _read_only(array)
@@ -327,8 +377,8 @@ def _read_only(array: AnyArray) -> AnyArray:
 
 
 def _names(names: Sequence[str], axis: str) -> tuple[str, ...]:
-    if isinstance(names, str):
-        raise ParameterError(f"{axis} must be a sequence of names, got the string {names!r}")
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ParameterError(f"{axis} must be a sequence of names, got {names!r}")
     found = tuple(str(name) for name in names)
     if len(set(found)) != len(found):
         twice = next(name for name in found if found.count(name) > 1)

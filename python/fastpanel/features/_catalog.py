@@ -52,7 +52,7 @@ def select(groups: str | Sequence[str], features: str | Sequence[str] | None) ->
 
 
 def _named(given: str | Sequence[str], known: Sequence[str], kind: str) -> set[str]:
-    wanted = {given} if isinstance(given, str) else set(given)
+    wanted = {given} if isinstance(given, str) else set(given or ())
     if not wanted:
         raise ParameterError(f"no {kind} is chosen; there are {list(known)}")
     for name in sorted(wanted):

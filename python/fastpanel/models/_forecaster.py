@@ -100,7 +100,7 @@ class Forecaster:
             The panel has no targets.
         """
         if panel.targets is None:
-            raise DataError("the panel has no targets; give Panel(..., targets=y)")
+            raise DataError("the panel has no targets; give panel.with_targets(returns)")
         index: IntArray = np.arange(len(panel)) if rows is None else np.asarray(rows)
         if transform is not None and transform.train_intervals[-1, 1] > index[-1] + 1:
             raise DataError(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastpanel._runtime import real
 from fastpanel.errors import DataError, ShapeError
 from fastpanel.typing import ArrayLike, FloatArray
 
 
 def as_pnl(pnl: ArrayLike) -> FloatArray:
     """Check a series of returns [T]: one axis, no infinity."""
-    values = np.asarray(pnl, dtype=np.float64)
+    values = real(pnl, "pnl")
     if values.ndim != 1:
         raise ShapeError(f"pnl must be [T], got shape {values.shape}")
     if np.isinf(values).any():
