@@ -28,7 +28,27 @@ _COLOURS = (BLUE, GREY, RED)
 
 
 def draw_coverage_by_regime(curves: Mapping[str, CoverageCurve]) -> Figure:
-    """Draw one coverage curve per regime; the diagonal is calibrated."""
+    """Draw one coverage curve per regime; the diagonal is calibrated.
+
+    Parameters
+    ----------
+    curves : mapping of str to CoverageCurve
+        One per regime.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import coverage_curve, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> len(draw_coverage_by_regime({"calm": coverage_curve(forecasts)}).axes)
+    1
+    """
     figure, (axis,) = new_figure(5.0)
     axis.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1.2)
     for (name, curve), colour in zip(curves.items(), _COLOURS, strict=False):

@@ -41,7 +41,35 @@ class Fan:
 
 
 def fan(forecasts: Forecasts, asset: str, quantiles: Sequence[float]) -> Fan:
-    """Quantiles of one asset's draws (linear interpolation)."""
+    """Quantiles of one asset's draws (linear interpolation).
+
+    Parameters
+    ----------
+    forecasts : Forecasts
+    asset : str
+    quantiles : sequence of float
+        In (0, 1).
+
+    Returns
+    -------
+    Fan
+        Quantiles ``[N, Q]`` beside the truth ``[N]``, NaN where there is no forecast.
+
+    Raises
+    ------
+    ParameterError
+        Unknown asset, or quantiles outside (0, 1).
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> fan(forecasts, "B", [0.1, 0.5, 0.9]).values.shape
+    (40, 3)
+    """
     if asset not in forecasts.assets:
         raise ParameterError(f"no asset {asset!r}; there are {', '.join(forecasts.assets)}")
     levels = tuple(sorted(quantiles))

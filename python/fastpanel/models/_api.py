@@ -79,7 +79,11 @@ def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
     Jobs that share training arrays (candidates on one split) are fastest, as
     they share one matrix product per step. Pyro jobs run one by one.
 
-    Parameters and errors as for :func:`fit`; an error names the job's position.
+    Parameters
+    ----------
+    jobs : sequence of FitJob
+        Arguments as for :func:`fit`, and the same errors; an error names the job's
+        position.
 
     Returns
     -------
@@ -165,6 +169,16 @@ def predict(
 
 def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
     """Predict many jobs; vectorised, independent and ordered as in :func:`fit_many`.
+
+    Parameters
+    ----------
+    jobs : sequence of PredictJob
+        Arguments as for :func:`predict`, and the same errors.
+
+    Returns
+    -------
+    list of dict
+        ``samples`` and ``mean`` of each job, in the order of the jobs.
 
     Examples
     --------

@@ -195,11 +195,29 @@ class Forecaster:
 def load(folder: str | Path) -> Forecaster:
     """Read what :meth:`Forecaster.save` wrote.
 
+    Parameters
+    ----------
+    folder : path
+        The folder of one forecaster.
+
+    Returns
+    -------
+    Forecaster
+        Its forecasts are those of the one that was saved, bit for bit on the same
+        machine and versions.
+
     Raises
     ------
     ArtifactError
         A file is missing, was changed, is of a newer format or of something
         else. Pickled files are never opened.
+
+    Examples
+    --------
+    >>> load("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    fastpanel.errors.ArtifactError: missing file: no/such/folder/forecaster.json
     """
     folder = Path(folder)
     refuse_pickle(folder)

@@ -41,6 +41,11 @@ def compute_pnl(
     cost_spec : CostSpec, mapping or None
         None = no costs.
 
+    Returns
+    -------
+    float
+        Simple return after costs.
+
     Raises
     ------
     ShapeError
@@ -75,6 +80,22 @@ def compute_pnl(
 
 def simple_returns(returns: ArrayLike, kind: Literal["simple", "log"]) -> FloatArray:
     """Convert ``"simple"`` or ``"log"`` returns of any shape to simple ones; NaN stays NaN.
+
+    Parameters
+    ----------
+    returns : float, any shape
+    kind : {"simple", "log"}
+        What they are.
+
+    Returns
+    -------
+    float64, same shape
+        A copy.
+
+    Raises
+    ------
+    ParameterError
+        Another kind.
 
     Examples
     --------

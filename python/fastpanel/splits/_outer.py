@@ -84,6 +84,11 @@ def skipped_outer_groups(
 ) -> dict[int, str]:
     """Name the groups that ``make_outer_folds(..., test_groups="all")`` leaves out.
 
+    Parameters
+    ----------
+    groups, warmup_len, horizon, exclude_warmup, q
+        As in :func:`make_outer_folds`.
+
     Returns
     -------
     dict
