@@ -25,8 +25,9 @@ CONFIG = {
 DRAWS = 500
 
 
-def main(source: str | None, out: Path = Path("step_by_step")) -> None:
+def main(source: str | None = None, folder: str = "step_by_step") -> None:
     """Print one line per fold and write ``report.html``."""
+    out = Path(folder)
     market = fp.data.simulated_market(years=8, seed=3)
     clean = fp.clean_bars(market if source is None else fp.read_bars(source))
     panel = fp.features.compute(clean, ["momentum", "volatility"], allow_ragged=True)

@@ -35,6 +35,7 @@ fp.simulation.run({
         "bars": "simulated", "simulated": {"n_assets": 3, "years": 4, "late_listers": 0},
         "groups": ["momentum"]}},
     "cv": {"warmup_len": 26, "group_len": 26, "max_inner_combos": 2},
+    "preprocessing": {"min_usable_ratio": 0.5},
     "outer": {"test_groups": "last"}, "flags": {"simulation_mode": "stub"},
 }, progress=False)
 """

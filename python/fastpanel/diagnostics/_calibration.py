@@ -219,7 +219,7 @@ def coverage_curve(forecasts: Forecasts, levels: Sequence[float] = CURVE_LEVELS)
     >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
     >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
     >>> coverage_curve(forecasts, [0.5]).observed.round(2).tolist()
-    [0.5]
+    [0.39]
     """
     weekly = coverage_over_time(forecasts, levels)
     total = int(weekly.n_assets.sum())

@@ -67,7 +67,7 @@ def fan(forecasts: Forecasts, asset: str, quantiles: Sequence[float]) -> Fan:
     >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
     >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
     >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
-    >>> fan(forecasts, "B", [0.1, 0.5, 0.9]).values.shape
+    >>> fan(forecasts, "B", [0.1, 0.5, 0.9]).quantiles.shape
     (40, 3)
     """
     if asset not in forecasts.assets:
