@@ -30,6 +30,7 @@ from benches.report import (
     rows,
     slim,
     target_of,
+    versions,
     write_report,
 )
 
@@ -85,8 +86,9 @@ def machine() -> dict[str, Any]:
 
 
 def show(table: list[Row], simd: str) -> None:
-    """Print one line per rival."""
+    """Print the versions, then one line per rival."""
     targets = load_targets()
+    print(*(f"{library} {version}" for library, version in versions(table).items()), sep=", ")
     for pair in pairs(table):
         target = target_of(pair, targets, simd)
         verdict = "" if target is None else f"  target {target:g}" + "!" * (pair.ratio < target)
