@@ -89,3 +89,22 @@ def test_blocks_of_the_page_run(page, tmp_path, monkeypatch):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert page not in MUST_WRITE or any(tmp_path.glob(MUST_WRITE[page]))
+
+
+@pytest.mark.slow
+def test_the_script_of_all_stages_runs(tmp_path):
+    (tmp_path / "page.py").write_text(BARS)
+    script = str(ROOT / "examples" / "step_by_step.py")
+    for command in (["page.py"], [script, "bars/*.parquet"]):
+        done = subprocess.run(
+            [sys.executable, *command],
+            check=False,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stderr[-2000:]
+    *folds, report = done.stdout.splitlines()
+    assert [line.startswith("from 20") for line in folds] == [True] * 4
+    assert (tmp_path / report).read_text(encoding="utf-8").count("<img") == 3
