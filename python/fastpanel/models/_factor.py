@@ -52,9 +52,7 @@ class Latent:
 
     A real site is normal with mean ``center``; a positive one is log-normal with
     median ``center``, and ``scale`` is the spread of its logarithm. Both may be
-    traced values. ``init_loc`` None starts the guide at ``center``. Where
-    ``in_noise``, a guide's scale counts in units of the asset's noise ``sigma``:
-    what the data leave open of a loading is in proportion to it.
+    traced values. ``init_loc`` None starts the guide at ``center``.
     """
 
     name: str
@@ -64,7 +62,6 @@ class Latent:
     positive: bool = False
     init_loc: FloatArray | None = None
     per_feature: bool = False
-    in_noise: bool = False
 
 
 def normalise(
@@ -101,7 +98,7 @@ def latents(params: Mapping[str, Any], n_assets: int, n_features: int) -> tuple[
     likelihood = params["likelihood"]
     factors = params["num_factors"]
     sites = [
-        Latent("alpha", (n_assets,), 0.0, params["intercept"]["scale"], in_noise=True),
+        Latent("alpha", (n_assets,), 0.0, params["intercept"]["scale"]),
         Latent("beta", (n_features,), 0.0, params["coefficients"]["scale"], per_feature=True),
         Latent(
             "sigma",
@@ -114,9 +111,7 @@ def latents(params: Mapping[str, Any], n_assets: int, n_features: int) -> tuple[
     if factors:
         scale = params["loadings"]["scale"]
         start = initial_loadings(n_assets, factors)
-        sites.append(
-            Latent("loadings", (n_assets, factors), 0.0, scale, init_loc=start, in_noise=True)
-        )
+        sites.append(Latent("loadings", (n_assets, factors), 0.0, scale, init_loc=start))
     if likelihood.get("df", 1.0) is None:
         sites.append(
             Latent("df_excess", (), likelihood["df_excess"], likelihood["df_spread"], positive=True)
@@ -132,13 +127,6 @@ def initial_loadings(n_assets: int, n_factors: int) -> FloatArray:
     """
     asset = (np.arange(n_assets) + 0.5)[:, None]
     return 0.3 * np.cos(np.pi * asset * np.arange(n_factors) / n_assets)
-
-
-def in_units(latent: Latent, scale: Any, noise: Any) -> Any:
-    """The guide's ``scale`` of a site as it is sampled; ``noise`` is ``[A]``."""
-    if not latent.in_noise:
-        return scale
-    return scale * (noise if len(latent.shape) == 1 else noise[:, None])
 
 
 def initial_scale(prior_scale: Any, largest: float, minimum: Any = min) -> Any:

@@ -10,13 +10,7 @@ import numpyro
 from numpyro.distributions import constraints
 
 from fastpanel.models._contract import ModelBatch
-from fastpanel.models._factor import (
-    MIN_GUIDE_SCALE,
-    Latent,
-    guide_settings,
-    in_units,
-    initial_scale,
-)
+from fastpanel.models._factor import MIN_GUIDE_SCALE, Latent, guide_settings, initial_scale
 from fastpanel.models._registries import register_guide
 from fastpanel.models.numpyro_._sites import latent_loc, normal_site
 
@@ -34,21 +28,15 @@ class FactorGuideV1:
     def __call__(self, batch: ModelBatch) -> None:
         """Sample every latent site of the model."""
         _, n_assets, n_features = batch.X.shape
-        sites = self.model.latents(n_assets, n_features)
-        locs = {latent.name: self._location(latent) for latent in sites}
-        noise = jnp.exp(locs["sigma"]) if "sigma" in locs else None
-        for latent in sites:
+        for latent in self.model.latents(n_assets, n_features):
+            start = latent_loc(latent) if latent.init_loc is None else latent.init_loc
+            loc = numpyro.param(f"{latent.name}_loc", jnp.broadcast_to(start, latent.shape) + 0.0)
             scale = numpyro.param(
                 f"{latent.name}_scale",
                 self._initial_scale(latent, batch),
                 constraint=constraints.greater_than(MIN_GUIDE_SCALE),
             )
-            width = in_units(latent, scale, noise)
-            numpyro.sample(latent.name, normal_site(latent, locs[latent.name], width))
-
-    def _location(self, latent: Latent) -> Any:
-        start = latent_loc(latent) if latent.init_loc is None else latent.init_loc
-        return numpyro.param(f"{latent.name}_loc", jnp.broadcast_to(start, latent.shape) + 0.0)
+            numpyro.sample(latent.name, normal_site(latent, loc, scale))
 
     def _initial_scale(self, latent: Latent, batch: ModelBatch) -> Any:
         start = initial_scale(latent.scale, self.init_scale, jnp.minimum)

@@ -10,13 +10,7 @@ import torch
 from pyro.distributions import constraints
 
 from fastpanel.models._contract import ModelBatch
-from fastpanel.models._factor import (
-    MIN_GUIDE_SCALE,
-    Latent,
-    guide_settings,
-    in_units,
-    initial_scale,
-)
+from fastpanel.models._factor import MIN_GUIDE_SCALE, guide_settings, initial_scale
 from fastpanel.models._registries import register_guide
 from fastpanel.models.pyro_._latents import latent_loc, normal_site
 
@@ -35,23 +29,16 @@ class FactorGuideV1:
     def __call__(self, batch: ModelBatch) -> None:
         """Sample every latent site of the model."""
         _, n_assets, n_features = batch.X.shape
-        sites = self.model.latents(n_assets, n_features)
-        locs = {latent.name: _location(latent) for latent in sites}
-        noise = torch.exp(locs["sigma"]) if "sigma" in locs else None
-        for latent in sites:
+        for latent in self.model.latents(n_assets, n_features):
+            start = latent_loc(latent) if latent.init_loc is None else latent.init_loc
             width = initial_scale(latent.scale, self.init_scale)
+            loc = pyro.param(f"{latent.name}_loc", lambda: _filled(start, latent.shape))  # noqa: B023
             scale = pyro.param(
                 f"{latent.name}_scale",
                 lambda: _filled(width, latent.shape),  # noqa: B023
                 constraint=self.positive,
             )
-            scale = in_units(latent, scale, noise)
-            pyro.sample(latent.name, normal_site(latent, locs[latent.name], scale))
-
-
-def _location(latent: Latent) -> Any:
-    start = latent_loc(latent) if latent.init_loc is None else latent.init_loc
-    return pyro.param(f"{latent.name}_loc", lambda: _filled(start, latent.shape))
+            pyro.sample(latent.name, normal_site(latent, loc, scale))
 
 
 def _filled(value: Any, shape: tuple[int, ...]) -> Any:
