@@ -35,9 +35,10 @@ def main(source: str | None = None, folder: str = "step_by_step") -> None:
 
     folds = fp.splits.PurgedWalkForward(n_splits=4, horizon=1, min_train_size=104).folds(len(panel))
     fp.splits.audit(folds, horizon=1)
-    pre = fp.preprocess.PanelPreprocessor(min_usable_ratio=0.5)  # some assets list late
-    scalers = pre.fit_splits(panel, panel.features, folds)
-    y = np.where(panel.mask.all(axis=2), np.nan, panel.targets)  # absent assets teach nothing
+    absent = panel.mask.all(axis=2)  # assets that are not listed yet teach nothing
+    y = np.where(absent, np.nan, panel.targets)
+    pre = fp.preprocess.PanelPreprocessor()
+    scalers = pre.fit_splits(panel, panel.features, folds, absent=absent)
 
     jobs = [
         fp.models.FitJob(scaler.transform(panel[fold.train]), y[fold.train], CONFIG)

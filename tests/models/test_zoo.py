@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import itertools
 from dataclasses import replace
+from functools import cache
 
 import jax
 import numpy as np
@@ -50,18 +51,19 @@ def settings(config, backend, name, steps=300, **extra):
 
 @pytest.fixture(scope="module")
 def fitted(config):
-    """Each model fitted by both back ends on one panel."""
-    out = {}
-    for name in CHAINS:
-        X, y, state = simulate_chain(name)
-        fits = {b: models.fit(X, y, settings(config, b, name)) for b in ("numpyro", "pyro")}
-        out[name] = (X, y, state, fits)
-    return out
+    """A model's panel fitted by a back end, when first asked for."""
+
+    @cache
+    def fit(name, backend):
+        X, y, _ = simulate_chain(name)
+        return models.fit(X, y, settings(config, backend, name))
+
+    return fit
 
 
 @pytest.mark.slow
 def test_regimes_are_recovered(fitted, backend):
-    params = fitted["factor_regime"][3][backend].params
+    params = fitted("factor_regime", backend).params
     np.testing.assert_allclose(params["beta_loc"], [0.4, -0.3], atol=0.06)
     assert 1 + np.exp(params["jump_loc"][0]) == pytest.approx(2.5, abs=0.4)
     stay = 1 / (1 + np.exp(-params["stay_loc"]))
@@ -71,7 +73,7 @@ def test_regimes_are_recovered(fitted, backend):
 
 @pytest.mark.slow
 def test_stochastic_volatility_is_recovered(fitted, backend):
-    params = fitted["factor_stochastic_vol"][3][backend].params
+    params = fitted("factor_stochastic_vol", backend).params
     np.testing.assert_allclose(params["beta_loc"], [0.4, -0.3], atol=0.06)
     assert np.exp(params["vol_of_vol_loc"]) == pytest.approx(1.0, abs=0.45)
     assert 1 / (1 + np.exp(-params["persistence_loc"])) == pytest.approx(0.95, abs=0.04)
@@ -81,7 +83,7 @@ def test_stochastic_volatility_is_recovered(fitted, backend):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CHAINS)
 def test_both_back_ends_agree(fitted, name):
-    numpyro, pyro = (fitted[name][3][b] for b in ("numpyro", "pyro"))
+    numpyro, pyro = (fitted(name, b) for b in ("numpyro", "pyro"))
     assert set(numpyro.params) == set(pyro.params)
     for key, value in numpyro.params.items():
         if key.endswith("_loc") and key != "shift_loc":

@@ -169,7 +169,7 @@ def draw_coverage_over_time(table: CoverageOverTime) -> Figure:
     1
     """
     figure, (axis,) = new_figure(3.9)
-    colors = _colors(len(table.levels))
+    colors = colors_of(len(table.levels))
     for i, (level, color) in enumerate(zip(table.levels, colors, strict=True)):
         weekly = table.observed[:, i]
         times, (thin, bold) = break_gaps(table.times, weekly, _moving_mean(weekly))
@@ -202,7 +202,7 @@ def weekly_finding(table: CoverageOverTime) -> str:
     )
 
 
-def _colors(count: int) -> list[str]:
+def colors_of(count: int) -> list[str]:
     """Give the widest interval the strongest colour."""
     shades = ["#0b3d85", BLUE, "#4a90c2", "#6aa5a9", GREY]
     return [shades[min(count - 1 - i, len(shades) - 1)] for i in range(count)]

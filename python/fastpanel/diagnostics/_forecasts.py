@@ -67,6 +67,10 @@ class Forecasts:
         known: BoolArray = np.isfinite(self.truth) & np.all(np.isfinite(self.samples), axis=0)
         return known
 
+    def take(self, weeks: BoolArray) -> Forecasts:
+        """Only these weeks, ``bool [N]``."""
+        return Forecasts(self.samples[:, weeks], self.truth[weeks], self.times[weeks], self.assets)
+
 
 def pool_splits(
     samples: Sequence[ArrayLike],

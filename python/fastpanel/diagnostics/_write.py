@@ -30,7 +30,6 @@ from fastpanel.diagnostics._draw_outcome import (
     draw_pnl,
     sharpe_finding,
 )
-from fastpanel.diagnostics._draw_regimes import draw_coverage_by_regime, regime_finding
 from fastpanel.diagnostics._fan import fan
 from fastpanel.diagnostics._files import file_names, save_csv, save_figure
 from fastpanel.diagnostics._forecasts import Forecasts
@@ -53,11 +52,6 @@ PIT_GUIDE = (
 CURVE_GUIDE = (
     "On the diagonal is calibrated, above it over-dispersed (too wide), "
     "below it under-dispersed (too narrow)."
-)
-REGIME_GUIDE = (
-    "One line per regime, told apart by what was known at the time. Lines apart from each other: "
-    "the forecasts do not follow the market's changes. Below the diagonal in stressed weeks is the "
-    "dangerous case: intervals too narrow when it matters."
 )
 CANDIDATE_GUIDE = (
     "Candidates inside the shaded band cannot be told from the best by energy score; "
@@ -178,48 +172,6 @@ def write_calibration(folder: Path, forecasts: Forecasts, spec: FanChartSpec) ->
             CURVE_GUIDE,
         ),
     ]
-
-
-def write_regimes(folder: Path, forecasts: Mapping[str, Forecasts]) -> Picture:
-    """Write ``coverage_by_regime.png`` and ``.csv`` from the forecasts of each regime.
-
-    Parameters
-    ----------
-    folder : Path
-        Made where it does not exist.
-    forecasts : mapping of str to Forecasts
-        The weeks of each regime.
-
-    Returns
-    -------
-    Picture
-
-    Raises
-    ------
-    DataError
-        A regime without a known outcome.
-
-    Examples
-    --------
-    >>> from fastpanel.diagnostics import Forecasts
-    >>> rng = np.random.default_rng(0)
-    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
-    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
-    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     write_regimes(Path(folder), {"calm": forecasts}).path.name
-    'coverage_by_regime.png'
-    """
-    curves = {name: coverage_curve(own) for name, own in forecasts.items()}
-    first = next(iter(curves.values()))
-    columns: dict[str, Any] = {"nominal": first.levels}
-    for name, curve in curves.items():
-        columns[f"observed_{name}"] = curve.observed
-        columns[f"standard_error_{name}"] = curve.error
-    save_csv(folder / "coverage_by_regime.csv", columns)
-    path = save_figure(folder / "coverage_by_regime.png", draw_coverage_by_regime(curves))
-    return Picture(path, regime_finding(curves), REGIME_GUIDE)
 
 
 def write_pnl(

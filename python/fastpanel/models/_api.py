@@ -6,7 +6,7 @@ import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -72,7 +72,19 @@ def fit(
     return fit_many([FitJob(X_train, y_train, config, init_state)])[0]
 
 
-def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
+@overload
+def fit_many(jobs: Sequence[FitJob], *, errors: Literal["raise"] = "raise") -> list[FitState]: ...
+
+
+@overload
+def fit_many(
+    jobs: Sequence[FitJob], *, errors: Literal["return"]
+) -> list[FitState | ModelError]: ...
+
+
+def fit_many(
+    jobs: Sequence[FitJob], *, errors: Literal["raise", "return"] = "raise"
+) -> list[FitState] | list[FitState | ModelError]:
     """Fit many jobs: in NumPyro, those of one shape in one compiled program.
 
     A job's result does not depend on the other jobs beyond float rounding.
@@ -85,6 +97,15 @@ def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
         Arguments as for :func:`fit`, and the same errors; an error names the job's
         position.
 
+    Parameters
+    ----------
+    jobs
+        What to fit.
+    errors
+        ``"return"``: a fit that became non-finite or misses ``training.require``
+        gives its ModelError instead of a state and leaves the others alone. What
+        is wrong before the first step is raised in either case.
+
     Returns
     -------
     list of FitState
@@ -95,7 +116,7 @@ def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
     >>> fit_many([])
     []
     """
-    states: dict[int, FitState] = {}
+    states: dict[int, Any] = {}
     pending: dict[str, list[tuple[int, FitJob, Any]]] = {"numpyro": [], "pyro": []}
     shared: dict[Any, Prepared] = {}
     for position, job in enumerate(jobs):
@@ -118,7 +139,12 @@ def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
         engine = _engine(backend)
         works = [engine.Work(*ready, job.init_state) for _, job, ready in entries]
         for (position, _, ready), trained in zip(entries, engine.fit_many(works), strict=True):
-            states[position] = _state(position, backend, ready, trained)
+            try:
+                states[position] = _state(position, backend, ready, trained)
+            except ModelError as error:
+                if errors == "raise":
+                    raise
+                states[position] = error
     return [states[position] for position in range(len(jobs))]
 
 

@@ -129,11 +129,6 @@ def register_prebuild(name: str) -> Callable[[T], T]:
     callable
         Decorator that gives the hook back.
 
-    Raises
-    ------
-    DuplicateNameError
-        The name is taken.
-
     Examples
     --------
     >>> from fastpanel.models import PrebuildResult
@@ -195,11 +190,6 @@ def register_complexity(model_name: str) -> Callable[[T], T]:
     -------
     callable
         Decorator that gives the function back.
-
-    Raises
-    ------
-    DuplicateNameError
-        The model has a measure.
 
     Examples
     --------
@@ -418,11 +408,6 @@ def resolve_backend(backend: str, model_name: str, guide_name: str) -> str:
     -------
     str
         ``"pyro"`` or ``"numpyro"``.
-
-    Raises
-    ------
-    ParameterError
-        Another back end.
 
     Examples
     --------

@@ -43,7 +43,7 @@ def clean(
     return [
         _decide(
             names,
-            count[k] / (len(rows) * cube.values.shape[1]),
+            count[k] / max(1, cube.entries(rows)),
             variance[k],
             None if corr is None else np.abs(corr[k]),
             spec,
@@ -97,7 +97,7 @@ def _decide(
         first = next(iter(reasons.items()))
         raise DataError(
             f"cleaning drops all {len(names)} features; the first one, '{first[0]}': {first[1]}. "
-            "Lower that limit, train on later rows, or leave out assets that list late"
+            "Lower that limit, train on later rows, or say where assets are absent (absent=)"
         )
     return Cleaning(kept, reasons)
 

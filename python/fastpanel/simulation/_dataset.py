@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,6 +67,11 @@ class Dataset:
             raise ShapeError(f"times, assets, features have lengths {named}, X has {self.X.shape}")
         for array in (self.X, self.y, self.mask, self.times, self.X_unlabeled):
             array.setflags(write=False)
+
+    @property
+    def absent(self) -> BoolArray:
+        """Asset-weeks ``[T, A]`` without any feature: the asset is not there."""
+        return np.asarray(self.mask.all(axis=-1), dtype=np.bool_)
 
     @property
     def digest(self) -> str:
@@ -182,15 +186,10 @@ def load_dataset(path: Path) -> Dataset:
     return dataset
 
 
-def warn_if_built_differently(dataset: Dataset, params: DatasetParams, path: Path) -> None:
-    """Say so when a reused panel comes from other parameters than the ones asked for."""
-    wanted = params.model_dump(mode="json")
-    changed = sorted(key for key in wanted if wanted[key] != dataset.params.get(key))
-    if changed and dataset.params:
-        warnings.warn(
-            f"{path} is reused, but it was built with other values of: {', '.join(changed)}",
-            stacklevel=2,
-        )
+def built_differently(dataset: Dataset, params: DatasetParams) -> list[str]:
+    """Keys of ``data.dataset_params`` whose values are not those that built the bundle."""
+    wanted = params.model_dump(mode="json") if dataset.params else {}
+    return sorted(key for key in wanted if wanted[key] != dataset.params.get(key))
 
 
 def base_name(name: str) -> str:

@@ -22,7 +22,12 @@ from fastpanel.simulation._board import Listener, aggregate_score
 from fastpanel.simulation._candidate import check_names, fit_config
 from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
-from fastpanel.simulation._dataset import Dataset, dataset_from_panel, save_dataset
+from fastpanel.simulation._dataset import (
+    Dataset,
+    built_differently,
+    dataset_from_panel,
+    save_dataset,
+)
 from fastpanel.simulation._hooks import Hooks, check_portable, default_hooks
 from fastpanel.simulation._inner import InnerObjective
 from fastpanel.simulation._keys import outer_key
@@ -142,6 +147,8 @@ def run(
             if dataset is None:
                 dataset = given or load_named(loader, params)
                 save_dataset(dataset, folder / PANEL)
+            else:
+                say.say(f"Inputs: {folder / PANEL} is reused")
             result = _Run(settings, dataset, folder, hooks, say, manifest, log).go()
         except KeyboardInterrupt:
             manifest.end("interrupted")
@@ -182,10 +189,16 @@ class _Run:
         return self.tuner.candidates
 
     def go(self) -> SimulationResult:
+        fan_charts = self.config.diagnostics.fan_charts
+        if fan_charts.enable:
+            fan_charts.select(self.dataset.assets)  # an unknown asset ends the run here, not last
         done = SimulationResult(self.folder, self.dataset)
         t, a, f = self.dataset.X.shape
         self.say.say(f"Panel: {t} weeks x {a} assets x {f} features -> {self.folder}")
-        self.manifest.stage("inputs", data_hash=self.digest, shape=[t, a, f])
+        changed = built_differently(self.dataset, self.config.data.dataset_params)
+        self.manifest.stage(
+            "inputs", data_hash=self.digest, shape=[t, a, f], built_with_other_values_of=changed
+        )
         self.log.add(run_fact(self.config, self.dataset))
         if self.last == "inputs":
             return done

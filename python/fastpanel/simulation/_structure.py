@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from fastpanel._files import atomic_path, write_json
-from fastpanel.errors import ConfigError
+from fastpanel.errors import ConfigError, ParameterError
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.splits import Fold, build_equal_groups, make_cpcv_splits, make_outer_folds
 from fastpanel.typing import IntArray, TimeArray
@@ -136,14 +136,17 @@ def build_structure(n_samples: int, config: SimulationConfig) -> CVStructure:
     cv = config.cv
     groups = build_equal_groups(n_samples, cv.warmup_len, cv.group_len)
     wanted = _wanted_groups(config, len(groups))
-    folds = make_outer_folds(
-        groups,
-        warmup_len=cv.warmup_len,
-        horizon=cv.horizon,
-        exclude_warmup=cv.exclude_warmup,
-        test_groups=wanted,
-        q=cv.q,
-    )
+    try:
+        folds = make_outer_folds(
+            groups,
+            warmup_len=cv.warmup_len,
+            horizon=cv.horizon,
+            exclude_warmup=cv.exclude_warmup,
+            test_groups=wanted,
+            q=cv.q,
+        )
+    except ParameterError as error:
+        raise ConfigError(f"outer.test_groups: {error}") from None
     if not folds:
         raise ConfigError(
             f"cv: {n_samples} labelled weeks give {len(groups)} groups of {cv.group_len} after a "

@@ -122,7 +122,7 @@ class _Session:
             try:
                 return list(self._hooks.fit_many(jobs))
             except ModelError:
-                pass  # find out below which of them failed
+                pass  # wrong before the first step: find out below which of them
         states: list[State | ModelError] = []
         for job in jobs:
             try:
@@ -150,8 +150,6 @@ class _Session:
         if isinstance(outcome, ModelError):
             return UnitResult(unit, float("nan"), None, str(outcome), 0.0)
         split, scoring = self._splits[unit.split], self._config.scoring.spec
-        spec = {**scoring.model_dump(), "transform": split.space}
-        score = float(self._hooks.score(split.y_test, outcome, spec))
         payload = make_payload(
             split.y_test,
             np.asarray(outcome["samples"], dtype=np.float64),
@@ -160,4 +158,10 @@ class _Session:
             split.test_groups,
             scoring.estimator,
         )
+        spec = {
+            **scoring.model_dump(),
+            "transform": split.space,
+            "energy_score": payload.es,
+        }
+        score = float(self._hooks.score(split.y_test, outcome, spec))
         return UnitResult(unit, score, payload, None, 0.0)
