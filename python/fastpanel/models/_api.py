@@ -91,7 +91,11 @@ def fit_many(
     Jobs that share training arrays (candidates on one split) are fastest, as
     they share one matrix product per step. Pyro jobs run one by one.
 
-    Parameters and errors as for :func:`fit`; an error names the job's position.
+    Parameters
+    ----------
+    jobs : sequence of FitJob
+        Arguments as for :func:`fit`, and the same errors; an error names the job's
+        position.
 
     Parameters
     ----------
@@ -174,6 +178,8 @@ def predict(
     ------
     ShapeError, ModelError
         The features or the configuration do not fit the state.
+    ParameterError
+        ``state`` is no fit, or ``num_samples`` no whole number of at least 1.
 
     Examples
     --------
@@ -190,6 +196,16 @@ def predict(
 def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
     """Predict many jobs; vectorised, independent and ordered as in :func:`fit_many`.
 
+    Parameters
+    ----------
+    jobs : sequence of PredictJob
+        Arguments as for :func:`predict`, and the same errors.
+
+    Returns
+    -------
+    list of dict
+        ``samples`` and ``mean`` of each job, in the order of the jobs.
+
     Examples
     --------
     >>> predict_many([])
@@ -200,9 +216,16 @@ def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
     for position, job in enumerate(jobs):
         parsed = parse_config(job.config)
         section, state = parsed.model, job.state
+        if not isinstance(state, FitState):
+            raise ParameterError(
+                f"state is a {type(state).__name__}; give what fit returned: "
+                "predict(X_pred, state, config, num_samples)"
+            )
         state.require(section.model_name, section.guide_name, state.n_assets, state.n_features)
-        if job.num_samples < 1:
-            raise ParameterError(f"num_samples is {job.num_samples}; give at least 1")
+        if not hasattr(job.num_samples, "__index__") or job.num_samples < 1:
+            raise ParameterError(
+                f"num_samples is {job.num_samples!r}; give a whole number of at least 1"
+            )
         X, unusable = prediction_features(job.X, state.n_assets, state.n_features)
         backend = resolve_backend(section.backend, section.model_name, section.guide_name)
         _check_portable(state, backend)

@@ -75,13 +75,33 @@ class Hooks:
                 _check_takes(name, hook, takes)
 
 
-def mode_hooks(config: SimulationConfig) -> Hooks:
-    """The hooks of ``flags.simulation_mode``."""
-    full = config.flags.simulation_mode == "full"
-    return default_hooks(config) if full else stub_hooks(config)
-
-
 def default_hooks(config: SimulationConfig) -> Hooks:
+    """The hooks of ``flags.simulation_mode``; replace one step of them, or several.
+
+    Parameters
+    ----------
+    config : SimulationConfig
+        It names the inner metric, too.
+
+    Returns
+    -------
+    Hooks
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from fastpanel.simulation import load_config
+    >>> def cash(pred, alloc_spec):
+    ...     return np.zeros(pred["samples"].shape[1])
+    >>> hooks = replace(default_hooks(load_config({})), allocate=cash)
+    >>> hooks.allocate({"samples": np.ones((5, 2))}, None)
+    array([0., 0.])
+    """
+    full = config.flags.simulation_mode == "full"
+    return model_hooks(config) if full else stub_hooks(config)
+
+
+def model_hooks(config: SimulationConfig) -> Hooks:
     """Real fitting, prediction, scoring, allocation and accounting."""
     metric = inner_metric(config)
     return Hooks(

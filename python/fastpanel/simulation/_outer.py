@@ -154,6 +154,25 @@ def evaluate_outer_walk_forward(
     ------
     ModelError
         A refit failed or misses ``training.require``; names fold, week and candidate.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import fastpanel as fp
+    >>> times = np.datetime64("2020-01-03") + 7 * np.arange(60)
+    >>> rng = np.random.default_rng(0)
+    >>> panel = fp.Panel(rng.normal(size=(60, 2, 1)), times, ["A", "B"], ["f"],
+    ...                  targets=0.01 * rng.normal(size=(60, 2)))
+    >>> config = {"cv": {"warmup_len": 12, "group_len": 12, "q": 1},
+    ...           "predictive": {"num_samples": 16}, "flags": {"simulation_mode": "stub"}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     config["data"] = {"simulation_output_path": folder + "/run"}
+    ...     result = fp.simulation.run(config, panel=panel, progress=False)
+    >>> settings = fp.simulation.load_config(config)
+    >>> fold, hooks = result.structure.outer[0], fp.simulation.default_hooks(settings)
+    >>> again = evaluate_outer_walk_forward(result.dataset, fold, "0", {}, settings, hooks)
+    >>> bool((again.samples == result.outer[0].samples).all())
+    True
     """
     base = fit_config(config, values, prebuilt)
     base["pad_to"] = largest_fit(dataset, config)
