@@ -185,15 +185,15 @@ def test_an_engine_without_its_library_is_refused_before_any_fit(
     assert not list((Path(os.environ["SIMULATION_SOURCE"])).rglob("ledger.jsonl"))
 
 
-def module_level_fit(X, y, job, state):
-    return stub_hooks(fp.simulation.load_config({})).fit_model(X, y, job, state)
+def module_level_score(y_true, pred, score_spec):
+    return -float(np.mean(pred["mean"] - y_true) ** 2)
 
 
 def test_hooks_for_other_processes_must_be_importable(setting):
     hooks = fp.simulation.Hooks(
-        module_level_fit,
-        module_level_fit,
-        module_level_fit,
+        fp.models.fit,
+        fp.models.predict,
+        module_level_score,
         fp.portfolio.allocate,
         fp.portfolio.compute_pnl,
     )
