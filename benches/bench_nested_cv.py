@@ -3,7 +3,9 @@
 What a simulation does for 16 candidates on the 15 CPCV splits of 400 weeks: scale every split
 with the statistics of its own training rows, fit 1,000 steps, predict, score and record. NumPyro
 runs all of it once, compilation included; Pyro runs some of the units, one fit after the other, and
-its time is multiplied up to all of them.
+its time is multiplied up to all of them. The numbers are not part of the report::
+
+    python -m pytest benches/bench_nested_cv.py --benchmark-json=raw.json
 """
 
 from __future__ import annotations

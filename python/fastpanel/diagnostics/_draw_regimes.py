@@ -35,7 +35,27 @@ _COLOURS = (BLUE, GREY, RED)
 
 
 def draw_coverage_by_regime(curves: Mapping[str, CoverageCurve]) -> Figure:
-    """Draw one coverage curve per regime; the diagonal is calibrated."""
+    """Draw one coverage curve per regime; the diagonal is calibrated.
+
+    Parameters
+    ----------
+    curves : mapping of str to CoverageCurve
+        One per regime.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import coverage_curve, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> len(draw_coverage_by_regime({"calm": coverage_curve(forecasts)}).axes)
+    1
+    """
     figure, (axis,) = new_figure(5.0)
     axis.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1.2)
     for (name, curve), colour in zip(curves.items(), _COLOURS, strict=False):
@@ -68,7 +88,27 @@ def curves_finding(curves: Mapping[str, CoverageCurve]) -> str:
 
 
 def draw_pit_by_regime(tables: Mapping[str, PitHistogram]) -> Figure:
-    """Draw one PIT histogram per regime, below each other, on one scale."""
+    """Draw one PIT histogram per regime, below each other, on one scale.
+
+    Parameters
+    ----------
+    tables : mapping of str to PitHistogram
+        One per regime.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import Forecasts, pit_histogram, pit_values
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> len(draw_pit_by_regime({"calm": pit_histogram(pit_values(forecasts))}).axes)
+    1
+    """
     figure, axes = new_figure(1.1 + 1.75 * len(tables), rows=len(tables), hspace=0.12)
     top = max(1.6, 1.08 * max(float(table.density.max()) for table in tables.values()))
     for axis, (name, table) in zip(axes, tables.items(), strict=True):
@@ -103,7 +143,27 @@ def pits_finding(tables: Mapping[str, PitHistogram]) -> str:
 
 
 def draw_weeks_by_regime(tables: Mapping[str, CoverageOverTime]) -> Figure:
-    """Draw the coverage of every week, a panel per regime; dashed = nominal."""
+    """Draw the coverage of every week, a panel per regime; dashed = nominal.
+
+    Parameters
+    ----------
+    tables : mapping of str to CoverageOverTime
+        One per regime.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import coverage_over_time, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> len(draw_weeks_by_regime({"calm": coverage_over_time(forecasts, [0.5, 0.9])}).axes)
+    1
+    """
     figure, axes = new_figure(1.1 + 1.75 * len(tables), rows=len(tables), hspace=0.12)
     first = min(table.times[0] for table in tables.values())
     last = max(table.times[-1] for table in tables.values())
@@ -141,7 +201,28 @@ def weeks_finding(tables: Mapping[str, CoverageOverTime]) -> str:
 
 
 def draw_fan_by_regime(fans: Mapping[str, PooledFan]) -> Figure:
-    """Draw where forecasts put the outcomes (blue) beside where they fell (black), by regime."""
+    """Draw where forecasts put the outcomes (blue) beside where they fell (black), by regime.
+
+    Parameters
+    ----------
+    fans : mapping of str to PooledFan
+        One per regime, of :func:`pooled_fan`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import pooled_fan, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> fans = {"calm": pooled_fan(forecasts, [0.1, 0.5, 0.9], np.ones(2))}
+    >>> len(draw_fan_by_regime(fans).axes)
+    1
+    """
     figure, (axis,) = new_figure(4.4)
     for at, table in enumerate(fans.values()):
         axis.axhline(0.0, color=MUTED, linewidth=0.6, zorder=1)

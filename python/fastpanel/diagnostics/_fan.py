@@ -52,7 +52,35 @@ class PooledFan:
 
 
 def fan(forecasts: Forecasts, asset: str, quantiles: Sequence[float]) -> Fan:
-    """Quantiles of one asset's draws (linear interpolation)."""
+    """Quantiles of one asset's draws (linear interpolation).
+
+    Parameters
+    ----------
+    forecasts : Forecasts
+    asset : str
+    quantiles : sequence of float
+        In (0, 1).
+
+    Returns
+    -------
+    Fan
+        Quantiles ``[N, Q]`` beside the truth ``[N]``, NaN where there is no forecast.
+
+    Raises
+    ------
+    ParameterError
+        Unknown asset, or quantiles outside (0, 1).
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> fan(forecasts, "B", [0.1, 0.5, 0.9]).quantiles.shape
+    (40, 3)
+    """
     if asset not in forecasts.assets:
         raise ParameterError(f"no asset {asset!r}; there are {', '.join(forecasts.assets)}")
     levels = _checked(quantiles)
@@ -75,6 +103,28 @@ def pooled_fan(forecasts: Forecasts, quantiles: Sequence[float], scale: FloatArr
     """Quantiles of draws and outcomes over the scored cells, each divided by ``scale`` [A].
 
     Where forecasts are calibrated, both are quantiles of the same mixture.
+
+    Parameters
+    ----------
+    forecasts : Forecasts
+    quantiles : sequence of float
+        In (0, 1).
+    scale : float [A]
+        Typical move of each asset; one that is not positive leaves its asset out.
+
+    Returns
+    -------
+    PooledFan
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> pooled_fan(forecasts, [0.1, 0.5, 0.9], np.ones(2)).levels
+    (0.1, 0.5, 0.9)
     """
     levels = _checked(quantiles)
     scored = forecasts.scored & (scale > 0.0)

@@ -79,6 +79,19 @@ def write_regimes(
     -------
     list of Picture
         With captions, in the order of the files above.
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import FanChartSpec, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pictures = write_regimes(Path(folder), {"calm": forecasts}, FanChartSpec())
+    >>> [picture.path.name for picture in pictures][:2]
+    ['coverage_by_regime.png', 'pit_by_regime.png']
     """
     curves = {name: coverage_curve(own) for name, own in forecasts.items()}
     pits = {name: pit_histogram(pit_values(own)) for name, own in forecasts.items()}

@@ -79,6 +79,8 @@ def _check_mask(
 
 def check_names(feature_names: Sequence[str], count: int) -> tuple[str, ...]:
     """Return one distinct name per feature, or raise."""
+    if isinstance(feature_names, str):
+        raise ParameterError(f"feature_names must be a sequence of names, got {feature_names!r}")
     names = tuple(map(str, feature_names))
     if len(names) != count:
         raise ShapeError(f"feature_names has {len(names)} names, but X has {count} features")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from fastpanel.config import parse
 from fastpanel.errors import ShapeError
 from fastpanel.preprocess._clean import clean, pooled_moments
@@ -125,8 +127,8 @@ class PanelPreprocessor:
         ----------
         X, feature_names, mask, asset_names, absent
             As in :meth:`fit`.
-        folds : iterable of Fold or of training rows
-            Only ``fold.train`` is used.
+        folds : iterable of Fold, of (train, test) pairs or of training rows
+            Only the training rows are used.
 
         Returns
         -------
@@ -232,7 +234,11 @@ def _statistics(scaler: Scaler) -> dict[str, Any]:
 
 
 def _rows_of(folds: Iterable[Fold | ArrayLike], times: int) -> list[IntArray]:
-    return [
-        check_rows(fold.train if isinstance(fold, Fold) else fold, times, f"fold {k}")
-        for k, fold in enumerate(folds)
-    ]
+    return [check_rows(_train_of(fold), times, f"fold {k}") for k, fold in enumerate(folds)]
+
+
+def _train_of(fold: Any) -> Any:
+    if isinstance(fold, Fold):
+        return fold.train
+    pair = isinstance(fold, tuple) and len(fold) == 2 and all(np.ndim(part) == 1 for part in fold)
+    return fold[0] if pair else fold  # what a splitter yields is (train, test)

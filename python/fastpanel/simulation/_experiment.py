@@ -166,6 +166,11 @@ def build_experiment(
     panel : Panel, optional
         With ``targets``; default: what ``data.dataset_name`` loads.
 
+    Returns
+    -------
+    Experiment
+        ``.folds`` can be looked at; ``.run()`` fits and scores.
+
     Raises
     ------
     ConfigError

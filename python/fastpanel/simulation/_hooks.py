@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastpanel import models, portfolio
-from fastpanel.errors import ConfigError, ParameterError
+from fastpanel.errors import ConfigError, ModelError, ParameterError
 from fastpanel.models import FitJob, PredictJob
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._metrics import inner_metric
@@ -51,7 +51,8 @@ class Hooks:
     compute_pnl : ``(w, y_t, w_prev, cost_spec) -> float``
         ``y_t [A]`` simple returns.
     fit_many, predict_many : optional batch forms
-        Used where present; they must give what the single forms give.
+        Used where present; they must give what the single forms give. ``fit_many``
+        may give a ModelError in place of a state: that fit failed, the others stand.
 
     Raises
     ------
@@ -64,7 +65,7 @@ class Hooks:
     score: Callable[[FloatArray, Prediction, Mapping[str, Any]], float]
     allocate: Callable[[Prediction, Any], FloatArray]
     compute_pnl: Callable[[FloatArray, FloatArray, FloatArray | None, Any], float]
-    fit_many: Callable[[Sequence[FitJob]], Sequence[State]] | None = None
+    fit_many: Callable[[Sequence[FitJob]], Sequence[State | ModelError]] | None = None
     predict_many: Callable[[Sequence[PredictJob]], Sequence[Prediction]] | None = None
 
     def __post_init__(self) -> None:
@@ -74,13 +75,33 @@ class Hooks:
                 _check_takes(name, hook, takes)
 
 
-def mode_hooks(config: SimulationConfig) -> Hooks:
-    """The hooks of ``flags.simulation_mode``."""
-    full = config.flags.simulation_mode == "full"
-    return default_hooks(config) if full else stub_hooks(config)
-
-
 def default_hooks(config: SimulationConfig) -> Hooks:
+    """The hooks of ``flags.simulation_mode``; replace one step of them, or several.
+
+    Parameters
+    ----------
+    config : SimulationConfig
+        It names the inner metric, too.
+
+    Returns
+    -------
+    Hooks
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from fastpanel.simulation import load_config
+    >>> def cash(pred, alloc_spec):
+    ...     return np.zeros(pred["samples"].shape[1])
+    >>> hooks = replace(default_hooks(load_config({})), allocate=cash)
+    >>> hooks.allocate({"samples": np.ones((5, 2))}, None)
+    array([0., 0.])
+    """
+    full = config.flags.simulation_mode == "full"
+    return model_hooks(config) if full else stub_hooks(config)
+
+
+def model_hooks(config: SimulationConfig) -> Hooks:
     """Real fitting, prediction, scoring, allocation and accounting."""
     metric = inner_metric(config)
     return Hooks(
@@ -89,9 +110,13 @@ def default_hooks(config: SimulationConfig) -> Hooks:
         score=metric,
         allocate=portfolio.allocate,
         compute_pnl=portfolio.compute_pnl,
-        fit_many=models.fit_many,
+        fit_many=_fit_many,
         predict_many=models.predict_many,
     )
+
+
+def _fit_many(jobs: Sequence[FitJob]) -> list[State | ModelError]:
+    return list(models.fit_many(jobs, errors="return"))
 
 
 def stub_hooks(config: SimulationConfig) -> Hooks:

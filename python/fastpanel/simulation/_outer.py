@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from fastpanel import portfolio
+from fastpanel.errors import ModelError
 from fastpanel.preprocess import PreprocessState
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
@@ -148,6 +149,30 @@ def evaluate_outer_walk_forward(
     Returns
     -------
     OuterResult
+
+    Raises
+    ------
+    ModelError
+        A refit failed or misses ``training.require``; names fold, week and candidate.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import fastpanel as fp
+    >>> times = np.datetime64("2020-01-03") + 7 * np.arange(60)
+    >>> rng = np.random.default_rng(0)
+    >>> panel = fp.Panel(rng.normal(size=(60, 2, 1)), times, ["A", "B"], ["f"],
+    ...                  targets=0.01 * rng.normal(size=(60, 2)))
+    >>> config = {"cv": {"warmup_len": 12, "group_len": 12, "q": 1},
+    ...           "predictive": {"num_samples": 16}, "flags": {"simulation_mode": "stub"}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     config["data"] = {"simulation_output_path": folder + "/run"}
+    ...     result = fp.simulation.run(config, panel=panel, progress=False)
+    >>> settings = fp.simulation.load_config(config)
+    >>> fold, hooks = result.structure.outer[0], fp.simulation.default_hooks(settings)
+    >>> again = evaluate_outer_walk_forward(result.dataset, fold, "0", {}, settings, hooks)
+    >>> bool((again.samples == result.outer[0].samples).all())
+    True
     """
     base = fit_config(config, values, prebuilt)
     base["pad_to"] = largest_fit(dataset, config)
@@ -172,7 +197,14 @@ def evaluate_outer_walk_forward(
                 week = _week_config(base, config, plan, i, train, warm=state is not None)
                 Z = scaler.transform(dataset.X[train], dataset.mask[train])
                 start = state if config.outer.warm_start else None
-                state = hooks.fit_model(Z, dataset.y[train], week, start)
+                try:
+                    state = hooks.fit_model(Z, dataset.y[train], week, start)
+                except ModelError as error:
+                    label = str(dataset.times[row])[:10]
+                    raise ModelError(
+                        f"outer fold {plan.group}, refit for week {label} of candidate "
+                        f"{candidate}: {error}"
+                    ) from error
             now = slice(int(row), int(row) + 1)
             Z_now = scaler.transform(dataset.X[now], dataset.mask[now])
             week = {**base, "seed": _week_seed(config, plan, i, 1), "predict_index": [int(row)]}

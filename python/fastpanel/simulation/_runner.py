@@ -28,7 +28,7 @@ from fastpanel.simulation._dataset import (
     dataset_from_panel,
     save_dataset,
 )
-from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
+from fastpanel.simulation._hooks import Hooks, check_portable, default_hooks
 from fastpanel.simulation._inner import InnerObjective
 from fastpanel.simulation._keys import outer_key
 from fastpanel.simulation._ledger import UnitRecord
@@ -109,6 +109,22 @@ def run(
     was stopped, by Ctrl-C or by a crash, goes on where it stopped when it is
     started again with the same configuration; finished candidates and folds
     are not computed again. The same seed gives the same results.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import fastpanel as fp
+    >>> times = np.datetime64("2020-01-03") + 7 * np.arange(60)
+    >>> rng = np.random.default_rng(0)
+    >>> panel = fp.Panel(rng.normal(size=(60, 2, 1)), times, ["A", "B"], ["f"],
+    ...                  targets=0.01 * rng.normal(size=(60, 2)))
+    >>> config = {"cv": {"warmup_len": 12, "group_len": 12, "q": 1},
+    ...           "predictive": {"num_samples": 16}, "flags": {"simulation_mode": "stub"}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     config["data"] = {"simulation_output_path": folder + "/run"}
+    ...     result = fp.simulation.run(config, panel=panel, progress=False)
+    >>> [(fold.group, fold.samples.shape) for fold in result.outer]
+    [(1, (16, 12, 2)), (2, (16, 12, 2)), (3, (16, 12, 2))]
     """
     settings = load_config(config)
     full = settings.flags.simulation_mode == "full"
@@ -378,7 +394,7 @@ class _Run:
             candidate,
             values,
             self.config,
-            self.hooks or mode_hooks(self.config),
+            self.hooks or default_hooks(self.config),
             prebuilt=self.prebuilt,
             reporter=self.say,
             held=held,
@@ -404,7 +420,7 @@ class _Run:
             done.records[newest.group],
             self._inner_folder(newest),
             self.config,
-            mode_hooks(self.config),
+            default_hooks(self.config),
         )
         table = score_table(scores)
         summary = {**summarise(done, table, overall, self.config), "search": search}

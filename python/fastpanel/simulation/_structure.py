@@ -108,11 +108,30 @@ class CVStructure:
 def build_structure(n_samples: int, config: SimulationConfig) -> CVStructure:
     """Groups, outer folds and inner splits of ``n_samples`` labelled weeks.
 
+    Parameters
+    ----------
+    n_samples : int
+        Weeks with a known target.
+    config : SimulationConfig
+        Its sections ``cv`` and ``outer``.
+
+    Returns
+    -------
+    CVStructure
+        Fixed before anything is fitted.
+
     Raises
     ------
     ConfigError
         Too few weeks for one outer fold, or an explicitly listed test group
         that has too few earlier groups.
+
+    Examples
+    --------
+    >>> from fastpanel.simulation import load_config
+    >>> plan = build_structure(260, load_config({"cv": {"q": 1}}))
+    >>> [(fold.group, fold.start, fold.stop, len(fold.inner)) for fold in plan.outer]
+    [(1, 104, 156, 1), (2, 156, 208, 2), (3, 208, 260, 3)]
     """
     cv = config.cv
     groups = build_equal_groups(n_samples, cv.warmup_len, cv.group_len)

@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::baseline::Baseline;
 use super::{Kernel, LANES, Simd};
+use crate::network::Register;
 
 /// The AVX2 level.
 #[derive(Clone, Copy)]
@@ -37,7 +38,69 @@ fn mask_to(m: Pair) -> [bool; LANES] {
     Avx2::to_array(m).map(|lane| lane.to_bits() != 0)
 }
 
+impl Register for __m256d {
+    type Item = f64;
+    const LAST: f64 = f64::INFINITY;
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_set1_pd(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f64) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_loadu_pd(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f64) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_storeu_pd(p, self) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_min_pd(self, other) }
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_max_pd(self, other) }
+    }
+}
+
+impl Register for __m256i {
+    type Item = i32;
+    const LAST: i32 = i32::MAX;
+    #[inline(always)]
+    fn splat(x: i32) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_set1_epi32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut i32) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_storeu_si256(p.cast(), self) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_min_epi32(self, other) }
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_max_epi32(self, other) }
+    }
+}
+
 impl Simd for Avx2 {
+    type Register = __m256d;
+    type Narrow = __m256i;
     type F = Pair;
     type I = [i64; LANES];
     type M = Pair;
@@ -179,13 +242,28 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn load_n(p: *const f64, n: usize, fill: f64) -> Self::F {
-        // SAFETY: the caller's promise.
-        Self::from_array(unsafe { Baseline::load_n(p, n, fill) })
+        // SAFETY: the caller's promise; what the mask leaves out is not read.
+        unsafe {
+            if n >= LANES {
+                return Self::load(p);
+            }
+            let (count, lane) = (_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3));
+            let first = _mm256_cmpgt_epi64(count, lane);
+            let second = _mm256_cmpgt_epi64(count, _mm256_setr_epi64x(4, 5, 6, 7));
+            let loaded = [
+                _mm256_maskload_pd(p, first),
+                _mm256_maskload_pd(p.wrapping_add(LANES / 2), second),
+            ];
+            let some = [_mm256_castsi256_pd(first), _mm256_castsi256_pd(second)];
+            Self::select(some, loaded, Self::splat(fill))
+        }
     }
     #[inline(always)]
     unsafe fn store_n(p: *mut f64, n: usize, x: Self::F) {
         // SAFETY: the caller's promise.
-        unsafe { Baseline::store_n(p, n, Self::to_array(x)) }
+        unsafe {
+            if n >= LANES { Self::store(p, x) } else { Baseline::store_n(p, n, Self::to_array(x)) }
+        }
     }
     #[inline(always)]
     unsafe fn gather_rows(p: *const f64, i: Self::I) -> Self::F {

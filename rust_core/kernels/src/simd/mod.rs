@@ -13,6 +13,7 @@ pub mod avx512;
 pub mod baseline;
 
 use crate::exec::Level;
+use crate::network::Register;
 
 /// Lanes of a vector on every level.
 pub const LANES: usize = 8;
@@ -52,6 +53,10 @@ pub fn run<K: Kernel>(level: Level, kernel: K) -> K::Output {
 pub trait Simd: Copy + Send + Sync + 'static {
     /// Eight `f64`.
     type F: Copy;
+    /// A register of `f64`: a vector, or a part of it.
+    type Register: Register<Item = f64>;
+    /// A register of `i32`, of the same size.
+    type Narrow: Register<Item = i32>;
     /// Eight `i64`.
     type I: Copy;
     /// Eight booleans.
