@@ -116,10 +116,10 @@ def _drop_duplicates(
     for i in range(len(names)):
         if gone[i]:
             continue
-        for j in np.flatnonzero(above[i] & ~gone):
+        for j in map(int, np.flatnonzero(above[i] & ~gone)):
             loser, winner = (i, j) if usable[i] < usable[j] else (j, i)
             gone[loser] = True
-            dropped[int(loser)] = (
+            dropped[loser] = (
                 f"duplicate: abs(corr) {corr[i, j]:.6g} with '{names[winner]}' is above "
                 f"max_abs_corr {limit:g}"
             )
