@@ -120,11 +120,17 @@ def target_of(pair: Pair, targets: Mapping[str, Any], simd: str) -> float | None
     return None
 
 
+def floors_of(targets: Mapping[str, Any], simd: str) -> dict[str, float]:
+    """The ratios that a smoke run must not fall below on a machine of this SIMD level."""
+    share = 1.0 if simd == "avx512" else targets["share_without_avx512"]
+    return {name: share * floor for name, floor in targets["floors"].items()}
+
+
 def below_floor(table: Sequence[Row], floors: Mapping[str, float]) -> list[str]:
     """One line for each pair of a smoke run that is too slow, has no floor, or is gone."""
     found = {pair.name: pair for pair in pairs(table)}
     lines = [
-        f"{name}: {found[name].ratio:.2f} times faster, at least {floor:g} expected "
+        f"{name}: {found[name].ratio:.2f} times faster, at least {floor:.3g} expected "
         f"({1e3 * found[name].ours.seconds:.3g} ms against "
         f"{1e3 * found[name].rival.seconds:.3g} ms)"
         for name, floor in floors.items()

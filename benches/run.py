@@ -24,6 +24,7 @@ from benches.report import (
     HERE,
     Row,
     below_floor,
+    floors_of,
     load_targets,
     not_run,
     pairs,
@@ -114,7 +115,7 @@ def main() -> None:
     if chosen.smoke:
         table = rows(measure(chosen.families, 1, smoke=True))
         show(table, about["simd"])
-        floors = load_targets()["floors"]
+        floors = floors_of(load_targets(), about["simd"])
         seen = {row.family for row in table}
         if chosen.families:
             floors = {k: v for k, v in floors.items() if k.split(".")[0] in seen}

@@ -12,6 +12,7 @@ from benches.report import (
     HERE,
     Row,
     below_floor,
+    floors_of,
     not_run,
     pairs,
     slim,
@@ -45,6 +46,12 @@ def test_a_pair_is_judged_by_its_target():
     assert target_of(pair, targets, "avx512") == 4
     assert target_of(pair, targets, "avx2") == 2
     assert target_of(replace(pair, rival=replace(RIVAL, library="polars")), targets, "avx2") is None
+
+
+def test_floors_are_lower_without_avx512():
+    targets = {"share_without_avx512": 0.5, "floors": {"rolling.mean / bottleneck": 3.0}}
+    assert floors_of(targets, "avx512") == {"rolling.mean / bottleneck": 3.0}
+    assert floors_of(targets, "avx2") == {"rolling.mean / bottleneck": 1.5}
 
 
 def test_a_smoke_run_fails_below_a_floor_and_without_one():
