@@ -5,7 +5,8 @@
 //! sequence of operations depends on the number of rows, never on the values,
 //! so there are no bad inputs. Blocks of sixteen rows are sorted in registers
 //! (Green's network, 60 exchanges) and merged bitonically, depth first, three
-//! stages per walk through the buffer.
+//! stages per walk through the buffer. A row that fills several registers is
+//! taken in parts, one after the other, so that a block stays in registers.
 
 use crate::simd::{LANES, Simd};
 
@@ -75,6 +76,21 @@ pub fn sort<S: Simd>(rows: &mut [f64]) {
     }
 }
 
+/// Merge the first `run` rows of every lane, which are sorted, with the others, which are, too.
+///
+/// # Panics
+/// `run` is not [`BLOCK`] times a power of two, or the others are none, more than `run`, or in
+/// part of a block.
+#[inline(always)]
+pub fn merge<S: Simd>(rows: &mut [f64], run: usize) {
+    let n = rows.len() / LANES;
+    assert!(rows.len().is_multiple_of(BLOCK * LANES), "rows must come in blocks of {BLOCK}");
+    assert!(run >= BLOCK && run.is_power_of_two(), "a run is {BLOCK} rows times a power of two");
+    assert!(run < n && n <= 2 * run, "the other run is as long at most");
+    let net = Net::<S> { start: rows.as_mut_ptr(), n, level: std::marker::PhantomData };
+    net.merge(0, run);
+}
+
 /// A buffer of `n` rows; rows from `n` on are imagined to hold `+inf`.
 struct Net<S> {
     start: *mut f64,
@@ -84,26 +100,31 @@ struct Net<S> {
 
 impl<S: Simd> Net<S> {
     #[inline(always)]
-    fn load(&self, row: usize) -> S::F {
-        debug_assert!(row < self.n);
+    fn load(&self, row: usize, part: usize) -> S::Part {
+        debug_assert!(row < self.n && part < S::PARTS);
         // SAFETY: `row < n`, and the slice behind `start` has `n` rows.
-        unsafe { S::load(self.start.add(row * LANES)) }
+        unsafe { S::load_part(self.start.add(row * LANES + part * (LANES / S::PARTS))) }
     }
 
     #[inline(always)]
-    fn store(&self, row: usize, x: S::F) {
-        debug_assert!(row < self.n);
+    fn store(&self, row: usize, part: usize, x: S::Part) {
+        debug_assert!(row < self.n && part < S::PARTS);
         // SAFETY: as in `load`; `sort` holds the slice exclusively.
-        unsafe { S::store(self.start.add(row * LANES), x) }
+        unsafe { S::store_part(self.start.add(row * LANES + part * (LANES / S::PARTS)), x) }
     }
 
     /// Rows `from`, `from + step`, ...; `PART` says that some may lie beyond the buffer.
     #[inline(always)]
-    fn load_every<const R: usize, const PART: bool>(&self, from: usize, step: usize) -> [S::F; R] {
-        let mut v = [S::splat(f64::INFINITY); R];
+    fn load_every<const R: usize, const PART: bool>(
+        &self,
+        from: usize,
+        step: usize,
+        part: usize,
+    ) -> [S::Part; R] {
+        let mut v = [S::splat_part(f64::INFINITY); R];
         for (i, x) in v.iter_mut().enumerate() {
             if !PART || from + i * step < self.n {
-                *x = self.load(from + i * step);
+                *x = self.load(from + i * step, part);
             }
         }
         v
@@ -114,20 +135,23 @@ impl<S: Simd> Net<S> {
         &self,
         from: usize,
         step: usize,
-        v: &[S::F; R],
+        part: usize,
+        v: &[S::Part; R],
     ) {
         for (i, x) in v.iter().enumerate() {
             if !PART || from + i * step < self.n {
-                self.store(from + i * step, *x);
+                self.store(from + i * step, part, *x);
             }
         }
     }
 
     #[inline(always)]
     fn sort_block(&self, from: usize) {
-        let mut v = self.load_every::<BLOCK, false>(from, 1);
-        sort_registers::<S>(&mut v);
-        self.store_every::<BLOCK, false>(from, 1, &v);
+        for part in 0..S::PARTS {
+            let mut v = self.load_every::<BLOCK, false>(from, 1, part);
+            sort_registers::<S>(&mut v);
+            self.store_every::<BLOCK, false>(from, 1, part, &v);
+        }
     }
 
     /// Merge the sorted runs `[base, base + m)` and `[base + m, base + 2 m)`.
@@ -170,17 +194,19 @@ impl<S: Simd> Net<S> {
     #[inline(always)]
     fn mirror_one<const R: usize, const PART: bool>(&self, first: usize, last: usize, step: usize) {
         let upper = last - (R - 1) * step;
-        let mut low = self.load_every::<R, false>(first, step);
-        let mut high = self.load_every::<R, PART>(upper, step);
-        for i in 0..R {
-            let (a, b) = (low[i], high[R - 1 - i]);
-            low[i] = S::min(a, b);
-            high[R - 1 - i] = S::max(a, b);
+        for part in 0..S::PARTS {
+            let mut low = self.load_every::<R, false>(first, step, part);
+            let mut high = self.load_every::<R, PART>(upper, step, part);
+            for i in 0..R {
+                let (a, b) = (low[i], high[R - 1 - i]);
+                low[i] = S::min_part(a, b);
+                high[R - 1 - i] = S::max_part(a, b);
+            }
+            clean_registers::<S, R>(&mut low);
+            clean_registers::<S, R>(&mut high);
+            self.store_every::<R, false>(first, step, part, &low);
+            self.store_every::<R, PART>(upper, step, part, &high);
         }
-        clean_registers::<S, R>(&mut low);
-        clean_registers::<S, R>(&mut high);
-        self.store_every::<R, false>(first, step, &low);
-        self.store_every::<R, PART>(upper, step, &high);
     }
 
     /// The stages of distance `R / 2 * step`, ..., `step` on rows `[base, end)`.
@@ -190,44 +216,62 @@ impl<S: Simd> Net<S> {
             // Where the last row of a set of R lies beyond the buffer, others may too.
             let whole = self.n.saturating_sub(group + (R - 1) * step).min(step);
             for i in group..group + whole {
-                let mut v = self.load_every::<R, false>(i, step);
-                clean_registers::<S, R>(&mut v);
-                self.store_every::<R, false>(i, step, &v);
+                self.clean_one::<R, false>(i, step);
             }
             for i in group + whole..(group + step).min(end) {
-                let mut v = self.load_every::<R, true>(i, step);
-                clean_registers::<S, R>(&mut v);
-                self.store_every::<R, true>(i, step, &v);
+                self.clean_one::<R, true>(i, step);
             }
+        }
+    }
+
+    #[inline(always)]
+    fn clean_one<const R: usize, const PART: bool>(&self, from: usize, step: usize) {
+        for part in 0..S::PARTS {
+            let mut v = self.load_every::<R, PART>(from, step, part);
+            clean_registers::<S, R>(&mut v);
+            self.store_every::<R, PART>(from, step, part, &v);
         }
     }
 }
 
 #[inline(always)]
-fn exchange<S: Simd, const R: usize>(v: &mut [S::F; R], low: usize, high: usize) {
+fn exchange<S: Simd, const R: usize>(v: &mut [S::Part; R], low: usize, high: usize) {
     let (a, b) = (v[low], v[high]);
-    v[low] = S::min(a, b);
-    v[high] = S::max(a, b);
+    v[low] = S::min_part(a, b);
+    v[high] = S::max_part(a, b);
 }
 
-/// Half-cleaners of distance `R / 2`, ..., 1.
+/// Half-cleaners of distance `R / 2`, ..., 1; each a loop of its own, which the compiler unrolls.
 #[inline(always)]
-fn clean_registers<S: Simd, const R: usize>(v: &mut [S::F; R]) {
-    let mut distance = R / 2;
-    while distance > 0 {
-        for i in 0..R {
-            if i & distance == 0 {
-                exchange::<S, R>(v, i, i + distance);
-            }
+fn clean_registers<S: Simd, const R: usize>(v: &mut [S::Part; R]) {
+    const { assert!(R.is_power_of_two() && R <= BLOCK) };
+    if R > 8 {
+        half_cleaner::<S, R, 8>(v);
+    }
+    if R > 4 {
+        half_cleaner::<S, R, 4>(v);
+    }
+    if R > 2 {
+        half_cleaner::<S, R, 2>(v);
+    }
+    if R > 1 {
+        half_cleaner::<S, R, 1>(v);
+    }
+}
+
+#[inline(always)]
+fn half_cleaner<S: Simd, const R: usize, const DISTANCE: usize>(v: &mut [S::Part; R]) {
+    for i in 0..R {
+        if i & DISTANCE == 0 {
+            exchange::<S, R>(v, i, i + DISTANCE);
         }
-        distance /= 2;
     }
 }
 
 /// Sort sixteen vectors with Green's network. Written out, so that all of them stay in registers.
 #[inline(always)]
 #[rustfmt::skip]
-fn sort_registers<S: Simd>(v: &mut [S::F; BLOCK]) {
+fn sort_registers<S: Simd>(v: &mut [S::Part; BLOCK]) {
     macro_rules! exchanges {
         ($($low:literal $high:literal),*) => { $(exchange::<S, BLOCK>(v, $low, $high);)* };
     }
@@ -268,7 +312,7 @@ impl<S: Simd> Sorted<S> for &[f64] {
 }
 
 /// Quantile `q` in `[0, 1]` of the first `count[l]` rows of every sorted lane, by linear
-/// interpolation (NumPy's default, to the bit); NaN where the count is 0.
+/// interpolation (NumPy's default, to the bit, if all values are finite); NaN where the count is 0.
 #[inline(always)]
 pub fn quantile_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, q: f64) -> S::F {
     let one = S::splat(1.0);
@@ -281,7 +325,8 @@ pub fn quantile_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, q: f64) -> S::F
     let from_below = S::add(a, S::mul(gap, t));
     let from_above = S::sub(b, S::mul(gap, S::sub(one, t)));
     let value = S::select(S::lt(t, S::splat(0.5)), from_below, from_above);
-    let value = S::select(S::eq(a, b), a, value); // also where both are infinite
+    let exact = S::or(S::eq(a, b), S::le(t, S::splat(0.0))); // also next to an infinity
+    let value = S::select(exact, a, value);
     S::select(S::lt(count, one), S::splat(f64::NAN), value)
 }
 
@@ -296,52 +341,51 @@ pub fn median_of<S: Simd>(sorted: impl Sorted<S>, count: S::F) -> S::F {
     S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
 }
 
-/// Median of `|x - centre[l]|` over the first `count[l]` rows `x` of every sorted lane; NaN
-/// where the count is 0.
+/// Median of the distances from `median`, that of the first `count[l]` rows of every sorted lane;
+/// NaN where the count is 0.
 ///
-/// The k-th smallest deviation is the smallest half-width of an interval around the centre
-/// that holds k + 1 neighbours, `min_j max(centre - s[j], s[j + k] - centre)`; one side falls
-/// and the other rises with j, so bisection finds the crossing.
+/// With `h = n / 2`, the distances left of the median, `L(a) = median - s[h-1-a]`, and right of it,
+/// `R(b) = s[h+b] - median`, both rise. The `k` smallest of all are `i` of the left and `k - i` of
+/// the right ones; `i` is found by bisection.
 #[inline(always)]
-pub fn mad_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, centre: S::F) -> S::F {
-    let n = S::to_int(count);
-    let one = S::splat_i(1);
-    let k = S::half_i(S::max_i(S::sub_i(n, one), S::splat_i(0)));
-    // Smallest j with s[j + k] - centre >= centre - s[j], or n - k if there is none.
-    let (mut low, mut high) = (S::splat_i(0), S::sub_i(n, k));
-    let steps = usize::BITS - sorted.rows().leading_zeros();
-    for _ in 0..steps {
-        let open = S::lt_i(low, high);
-        let middle = S::half_i(S::add_i(low, high));
-        let right = S::sub(sorted.pick(S::add_i(middle, k)), centre);
-        let left = S::sub(centre, sorted.pick(middle));
-        let short = S::lt(right, left);
-        low = S::select_i(S::and(open, short), S::add_i(middle, one), low);
-        high = S::select_i(S::and(open, S::not(short)), middle, high);
-    }
-    let lower = half_width::<S>(sorted, n, k, low, centre);
-    // For an even count the next deviation; its crossing lies at the same j or one before.
-    let next = S::half_i(n);
-    let at = half_width::<S>(sorted, n, next, low, centre);
-    let before = half_width::<S>(sorted, n, next, S::sub_i(low, one), centre);
-    let upper = S::min(at, before);
-    let value = S::mul(S::add(lower, upper), S::splat(0.5));
-    let value = S::select(S::eq(lower, upper), lower, value);
-    S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
-}
+pub fn mad_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, median: S::F) -> S::F {
+    let (zero, one) = (S::splat_i(0), S::splat_i(1));
+    let (infinity, lowest) = (S::splat(f64::INFINITY), S::splat(f64::NEG_INFINITY));
+    let n = S::max_i(S::to_int(count), one);
+    let last = S::sub_i(n, one);
+    let h = S::half_i(n);
+    let right = S::sub_i(n, h);
+    let k = S::add_i(S::half_i(last), one);
+    // Lanes that ask for a place outside get a row nearby and do not use the answer.
+    let left_of = |a: S::I| S::sub(median, sorted.pick(S::sub_i(S::sub_i(h, one), a)));
+    let right_of = |b: S::I| S::sub(sorted.pick(S::add_i(h, b)), median);
 
-/// `min` over `i` in `{j - 1, j}` of `max(centre - s[i], s[i + k] - centre)`, where it exists.
-#[inline(always)]
-fn half_width<S: Simd>(sorted: impl Sorted<S>, n: S::I, k: S::I, j: S::I, centre: S::F) -> S::F {
-    let mut best = S::splat(f64::INFINITY);
-    for back in [0, 1] {
-        let i = S::sub_i(j, S::splat_i(back));
-        let left = S::sub(centre, sorted.pick(i));
-        let right = S::sub(sorted.pick(S::add_i(i, k)), centre);
-        let inside = S::and(S::not(S::lt_i(i, S::splat_i(0))), S::lt_i(S::add_i(i, k), n));
-        best = S::select(inside, S::min(S::max(left, right), best), best);
+    let mut low = S::max_i(zero, S::sub_i(k, right));
+    let mut high = S::min_i(k, h);
+    loop {
+        let open = S::lt_i(low, high);
+        if !S::any(open) {
+            break;
+        }
+        let middle = S::half_i(S::add_i(low, high));
+        let more = S::lt(left_of(middle), right_of(S::sub_i(S::sub_i(k, middle), one)));
+        low = S::select_i(S::and(open, more), S::add_i(middle, one), low);
+        high = S::select_i(S::and(open, S::not(more)), middle, high);
     }
-    best
+    let rest = S::sub_i(k, low);
+    let (some_left, some_right) = (S::lt_i(zero, low), S::lt_i(zero, rest));
+    let kth = S::max(
+        S::select(some_left, left_of(S::sub_i(low, one)), lowest),
+        S::select(some_right, right_of(S::sub_i(rest, one)), lowest),
+    );
+    let next = S::min(
+        S::select(S::lt_i(low, h), left_of(low), infinity),
+        S::select(S::lt_i(rest, right), right_of(rest), infinity),
+    );
+    let even = S::lt_i(last, S::add_i(h, h));
+    let mean = S::mul(S::splat(0.5), S::add(kth, next));
+    let value = S::select(S::and(even, S::not(S::eq(kth, next))), mean, kth);
+    S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
 }
 
 /// [`quantile_of`] plain lanes.
@@ -358,8 +402,8 @@ pub fn median<S: Simd>(sorted: &[f64], count: S::F) -> S::F {
 
 /// [`mad_of`] plain lanes.
 #[inline(always)]
-pub fn mad<S: Simd>(sorted: &[f64], count: S::F, centre: S::F) -> S::F {
-    mad_of::<S>(sorted, count, centre)
+pub fn mad<S: Simd>(sorted: &[f64], count: S::F, median: S::F) -> S::F {
+    mad_of::<S>(sorted, count, median)
 }
 
 #[cfg(test)]

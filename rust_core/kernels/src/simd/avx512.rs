@@ -10,18 +10,18 @@ pub struct Avx512;
 
 /// Does this CPU run it?
 pub fn available() -> bool {
-    is_x86_feature_detected!("avx512f")
+    super::avx2::available()
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("fma")
 }
 
 /// Run `kernel` with the features switched on.
 ///
 /// # Safety
 /// [`available`] holds.
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
 pub unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx512>()
 }
@@ -35,6 +35,8 @@ impl Simd for Avx512 {
     type F = __m512d;
     type I = __m512i;
     type M = __mmask8;
+    type Part = __m512d;
+    const PARTS: usize = 1;
 
     #[inline(always)]
     fn splat(x: f64) -> Self::F {
@@ -118,6 +120,28 @@ impl Simd for Avx512 {
     fn max(a: Self::F, b: Self::F) -> Self::F {
         // SAFETY: the level is only entered where the CPU has it.
         unsafe { _mm512_max_pd(a, b) }
+    }
+    #[inline(always)]
+    fn splat_part(x: f64) -> Self::Part {
+        Self::splat(x)
+    }
+    #[inline(always)]
+    unsafe fn load_part(p: *const f64) -> Self::Part {
+        // SAFETY: the caller's promise.
+        unsafe { Self::load(p) }
+    }
+    #[inline(always)]
+    unsafe fn store_part(p: *mut f64, x: Self::Part) {
+        // SAFETY: the caller's promise.
+        unsafe { Self::store(p, x) }
+    }
+    #[inline(always)]
+    fn min_part(a: Self::Part, b: Self::Part) -> Self::Part {
+        Self::min(a, b)
+    }
+    #[inline(always)]
+    fn max_part(a: Self::Part, b: Self::Part) -> Self::Part {
+        Self::max(a, b)
     }
     #[inline(always)]
     fn sqrt(a: Self::F) -> Self::F {
@@ -248,6 +272,11 @@ impl Simd for Avx512 {
             let series = _mm512_fmadd_pd(series, e, _mm512_set1_pd(0.5));
             _mm512_fmadd_pd(_mm512_mul_pd(series, e), root, root)
         }
+    }
+    #[inline(always)]
+    fn nth_bit(word: u64, i: u32) -> u32 {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { super::bits::nth_by_deposit(word, i) }
     }
     const VECTORS: usize = 32;
     #[inline(always)]

@@ -15,6 +15,8 @@ impl Simd for Baseline {
     type F = [f64; LANES];
     type I = [i64; LANES];
     type M = [bool; LANES];
+    type Part = [f64; 2];
+    const PARTS: usize = LANES / 2;
 
     #[inline(always)]
     fn splat(x: f64) -> Self::F {
@@ -86,6 +88,28 @@ impl Simd for Baseline {
     #[inline(always)]
     fn max(a: Self::F, b: Self::F) -> Self::F {
         zip(a, b, |x, y| if x > y { x } else { y })
+    }
+    #[inline(always)]
+    fn splat_part(x: f64) -> Self::Part {
+        [x; 2]
+    }
+    #[inline(always)]
+    unsafe fn load_part(p: *const f64) -> Self::Part {
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<Self::Part>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store_part(p: *mut f64, x: Self::Part) {
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<Self::Part>().write_unaligned(x) }
+    }
+    #[inline(always)]
+    fn min_part(a: Self::Part, b: Self::Part) -> Self::Part {
+        [if a[0] < b[0] { a[0] } else { b[0] }, if a[1] < b[1] { a[1] } else { b[1] }]
+    }
+    #[inline(always)]
+    fn max_part(a: Self::Part, b: Self::Part) -> Self::Part {
+        [if a[0] > b[0] { a[0] } else { b[0] }, if a[1] > b[1] { a[1] } else { b[1] }]
     }
     #[inline(always)]
     fn sqrt(a: Self::F) -> Self::F {

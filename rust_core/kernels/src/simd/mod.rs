@@ -11,6 +11,7 @@ pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 pub mod baseline;
+pub mod bits;
 
 use crate::exec::Level;
 
@@ -56,6 +57,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     type I: Copy;
     /// Eight booleans.
     type M: Copy;
+    /// One register of `f64`.
+    type Part: Copy;
+    /// Registers that hold eight `f64`.
+    const PARTS: usize;
 
     /// All lanes `x`.
     fn splat(x: f64) -> Self::F;
@@ -116,6 +121,23 @@ pub trait Simd: Copy + Send + Sync + 'static {
         ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))
     }
 
+    /// All lanes of a register `x`.
+    fn splat_part(x: f64) -> Self::Part;
+    /// Read a register.
+    ///
+    /// # Safety
+    /// `p .. p + 8 / PARTS` is readable.
+    unsafe fn load_part(p: *const f64) -> Self::Part;
+    /// Write a register.
+    ///
+    /// # Safety
+    /// `p .. p + 8 / PARTS` is writable.
+    unsafe fn store_part(p: *mut f64, x: Self::Part);
+    /// As `min`.
+    fn min_part(a: Self::Part, b: Self::Part) -> Self::Part;
+    /// As `max`.
+    fn max_part(a: Self::Part, b: Self::Part) -> Self::Part;
+
     /// `a < b`.
     fn lt(a: Self::F, b: Self::F) -> Self::M;
     /// `a <= b`.
@@ -137,6 +159,16 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn not(a: Self::M) -> Self::M;
     /// Bit `l` is lane `l`.
     fn bits(a: Self::M) -> u8;
+    /// Is every lane set?
+    #[inline(always)]
+    fn all(a: Self::M) -> bool {
+        Self::bits(a) == u8::MAX
+    }
+    /// Is any lane set?
+    #[inline(always)]
+    fn any(a: Self::M) -> bool {
+        Self::bits(a) != 0
+    }
     /// Lane `l` is bit `l`.
     fn from_bits(bits: u8) -> Self::M;
     /// `x` where `m`, else 0.
@@ -175,6 +207,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn root(a: Self::F) -> Self::F {
         Self::sqrt(a)
+    }
+    /// Position of the `i`-th set bit of `word`, which has more than `i`.
+    #[inline(always)]
+    fn nth_bit(word: u64, i: u32) -> u32 {
+        bits::nth(word, i)
     }
     /// Vectors of eight `f64` that the registers hold; tiles are cut to it.
     const VECTORS: usize;
