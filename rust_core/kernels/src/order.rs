@@ -356,10 +356,7 @@ pub fn mad_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, median: S::F) -> S::
     let h = S::half_i(n);
     let right = S::sub_i(n, h);
     let k = S::add_i(S::half_i(last), one);
-    // Lanes that ask for a place outside get a row nearby and do not use the answer.
-    let left_of = |a: S::I| S::sub(median, sorted.pick(S::sub_i(S::sub_i(h, one), a)));
-    let right_of = |b: S::I| S::sub(sorted.pick(S::add_i(h, b)), median);
-
+    let side = Sides::<S, _> { sorted, median, h };
     let mut low = S::max_i(zero, S::sub_i(k, right));
     let mut high = S::min_i(k, h);
     loop {
@@ -368,24 +365,48 @@ pub fn mad_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, median: S::F) -> S::
             break;
         }
         let middle = S::half_i(S::add_i(low, high));
-        let more = S::lt(left_of(middle), right_of(S::sub_i(S::sub_i(k, middle), one)));
+        let more = S::lt(side.left(middle), side.right(S::sub_i(S::sub_i(k, middle), one)));
         low = S::select_i(S::and(open, more), S::add_i(middle, one), low);
         high = S::select_i(S::and(open, S::not(more)), middle, high);
     }
     let rest = S::sub_i(k, low);
     let (some_left, some_right) = (S::lt_i(zero, low), S::lt_i(zero, rest));
     let kth = S::max(
-        S::select(some_left, left_of(S::sub_i(low, one)), lowest),
-        S::select(some_right, right_of(S::sub_i(rest, one)), lowest),
+        S::select(some_left, side.left(S::sub_i(low, one)), lowest),
+        S::select(some_right, side.right(S::sub_i(rest, one)), lowest),
     );
     let next = S::min(
-        S::select(S::lt_i(low, h), left_of(low), infinity),
-        S::select(S::lt_i(rest, right), right_of(rest), infinity),
+        S::select(S::lt_i(low, h), side.left(low), infinity),
+        S::select(S::lt_i(rest, right), side.right(rest), infinity),
     );
     let even = S::lt_i(last, S::add_i(h, h));
     let mean = S::mul(S::splat(0.5), S::add(kth, next));
     let value = S::select(S::and(even, S::not(S::eq(kth, next))), mean, kth);
     S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
+}
+
+/// Distances from the median. Lanes that ask for a place outside get a row nearby and do not use
+/// the answer.
+#[derive(Clone, Copy)]
+struct Sides<S: Simd, L> {
+    sorted: L,
+    median: S::F,
+    h: S::I,
+}
+
+impl<S: Simd, L: Sorted<S>> Sides<S, L> {
+    /// The `a`-th to the left.
+    #[inline(always)]
+    fn left(self, a: S::I) -> S::F {
+        let i = S::sub_i(S::sub_i(self.h, S::splat_i(1)), a);
+        S::sub(self.median, self.sorted.pick(i))
+    }
+
+    /// The `b`-th to the right.
+    #[inline(always)]
+    fn right(self, b: S::I) -> S::F {
+        S::sub(self.sorted.pick(S::add_i(self.h, b)), self.median)
+    }
 }
 
 /// [`quantile_of`] plain lanes.
