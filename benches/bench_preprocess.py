@@ -76,7 +76,9 @@ test_preprocess = suite(
     {
         "fit and transform": {
             "fastpanel": lambda i: lambda: scaler().fit(i.x, i.names).transform(i.x),
-            "numpy": Rival(lambda i: lambda: numpy_scale(i), read=lambda z: z.transpose(2, 0, 1)),
+            "numpy": Rival(
+                lambda i: lambda: numpy_scale(i), read=lambda z: z.transpose(2, 0, 1), serial=True
+            ),
             "sklearn": Rival(
                 lambda i: lambda: RobustScaler().fit_transform(i.x.reshape(len(i.x), -1)),
                 read=None,

@@ -97,7 +97,9 @@ test_fields = suite(
                 lambda i: lambda: scoringrules.es_ensemble(i.y, i.by_week, backend="numba")
             ),
             "numpy": Rival(
-                lambda i: lambda: by_broadcasting(i.y, i.by_week), skip=("S1000-A20", "S200-A200")
+                lambda i: lambda: by_broadcasting(i.y, i.by_week),
+                skip=("S1000-A20", "S200-A200"),
+                serial=True,
             ),
         },
         "energy_score, whitened": {
@@ -171,9 +173,7 @@ test_points = suite(
         },
         "pit": {
             "fastpanel": lambda i: lambda: fp.scoring.pit(i.y, i.x),
-            "numpy": Rival(
-                lambda i: lambda: (i.x < i.y[:, None]).mean(-1),
-            ),
+            "numpy": Rival(lambda i: lambda: (i.x < i.y[:, None]).mean(-1), serial=True),
         },
     },
 )

@@ -41,8 +41,10 @@ THREADS = fp.show_versions()["threads"]
 OURS = "fastpanel"
 # Libraries that use more than one core where they may; the others are timed on one thread only.
 THREADED = {OURS, "polars", "numbagg", "numba", "jax", "torch", "numpy"}
+# Libraries whose first call compiles; what it takes says nothing about the next one.
+COMPILING = {OURS, "numbagg", "numba", "jax", "scoringrules"}
 BUDGET = 0.15 if SMOKE else 0.6
-SLOW = 2.0
+SLOW, SLOW_COMPILING = 0.5, 2.0  # a first call of so many seconds is followed by a single timed one
 
 Prepare = Callable[[Any], Callable[[], Any]]
 
@@ -61,6 +63,8 @@ class Rival:
         What a reader has to know about the comparison.
     once : bool
         Takes seconds: timed once, without a call before. It must not compile.
+    serial : bool
+        Uses one core whatever it is given: timed on one thread only.
     stands_for : function of the inputs
         The call does one part of so many; its time is multiplied by that.
     skip : names of sizes
@@ -73,7 +77,8 @@ class Rival:
     read: Callable[[Any], Any] | None = np.asarray
     note: str = ""
     once: bool = False
-    stands_for: Callable[[Any], int] = lambda _: 1
+    serial: bool = False
+    stands_for: Callable[[Any], float] = lambda _: 1
     skip: tuple[str, ...] = ()
     rtol: float = 1e-7
 
@@ -112,7 +117,8 @@ def suite(
         for size in ([first] if SMOKE else rest)
         for kernel, libraries in kernels.items()
         for library, how in libraries.items()
-        if size not in _rival(how).skip and (THREADS == 1 or library.split()[0] in THREADED)
+        if size not in _rival(how).skip
+        and (THREADS == 1 or (library.split()[0] in THREADED and not _rival(how).serial))
     ]
     names = [f"{case.kernel}-{case.size}-{case.library}" for case in cases]
 
@@ -131,7 +137,15 @@ def _ours(libraries: Mapping[str, Prepare | Rival]) -> Rival | None:
     return _rival(libraries[OURS]) if OURS in libraries else None
 
 
+@lru_cache(maxsize=1)
+def _freeze() -> None:
+    """Spare what the libraries keep for good from every later collection: it takes seconds."""
+    gc.collect()
+    gc.freeze()
+
+
 def _run(benchmark: Any, case: Case) -> None:
+    _freeze()
     inputs = case.make(case.shape)
     call = case.rival.prepare(inputs)
     if SMOKE and case.ours and case.rival.read and case.ours.read:
@@ -145,12 +159,7 @@ def _run(benchmark: Any, case: Case) -> None:
         else:
             call()
     if not once:
-        rounds = 1
-        if time.perf_counter() - started < SLOW:
-            started = time.perf_counter()  # the first call may have compiled
-            call()
-            rounds = max(3, min(50, int(BUDGET / (time.perf_counter() - started))))
-        benchmark.pedantic(call, rounds=rounds)
+        benchmark.pedantic(call, rounds=_rounds(case, call, time.perf_counter() - started))
     benchmark.group = f"{case.family}.{case.kernel} {case.size}"
     benchmark.extra_info |= {
         "family": case.family,
@@ -163,6 +172,18 @@ def _run(benchmark: Any, case: Case) -> None:
         "note": case.rival.note,
         "peak_bytes": peak.bytes,
     }
+
+
+def _rounds(case: Case, call: Callable[[], Any], first: float) -> int:
+    """How often to time a call whose first run took so many seconds."""
+    compiles = case.library.split()[0] in COMPILING
+    if first >= (SLOW_COMPILING if compiles else SLOW):
+        return 1
+    started = time.perf_counter()
+    call()
+    seconds = time.perf_counter() - started
+    least = 3 if seconds < SLOW or case.library == OURS else 1
+    return max(least, min(50, int(BUDGET / seconds)))
 
 
 class Peak:

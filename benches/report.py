@@ -15,7 +15,7 @@ HERE = Path(__file__).resolve().parent
 REPORT = HERE / "report.json"
 TARGETS = HERE / "targets.toml"
 OURS = "fastpanel"
-DISTRIBUTIONS = {"talib": "TA-Lib", "sklearn": "scikit-learn"}
+DISTRIBUTIONS = {"talib": "TA-Lib", "sklearn": "scikit-learn", "pyro": "pyro-ppl"}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Run the benches and keep what came out.
 
-    python -m benches.run                     every family, one thread and all cores; writes
-                                              benches/report.json
+    python -m benches.run                     every family of the report, one thread and all
+                                              cores; writes benches/report.json
     python -m benches.run rolling scoring     these families alone; prints ratios, writes nothing
     python -m benches.run --smoke             small sizes, one thread; fails below the floors
 
@@ -30,10 +30,13 @@ from benches.report import (
     rows,
     slim,
     target_of,
+    versions,
     write_report,
 )
 
 ROOT = HERE.parent
+# Keep numbers of their own, which the report does not hold: run them by name.
+APART = {"devices", "nested_cv"}
 
 
 def environment(threads: int, smoke: bool) -> dict[str, str]:
@@ -48,7 +51,9 @@ def environment(threads: int, smoke: bool) -> dict[str, str]:
 
 def measure(families: list[str], threads: int, smoke: bool) -> list[dict[str, Any]]:
     """One pytest process; its records."""
-    files = [str(HERE / f"bench_{family}.py") for family in families] or [str(HERE)]
+    found = sorted(path.stem.removeprefix("bench_") for path in HERE.glob("bench_*.py"))
+    chosen = families or [family for family in found if smoke or family not in APART]
+    files = [str(HERE / f"bench_{family}.py") for family in chosen]
     with tempfile.TemporaryDirectory() as folder:
         raw = Path(folder) / "raw.json"
         options = ["-q", "--benchmark-only", "--benchmark-disable-gc", "--timeout=0"]
@@ -85,8 +90,9 @@ def machine() -> dict[str, Any]:
 
 
 def show(table: list[Row], simd: str) -> None:
-    """Print one line per rival."""
+    """Print the versions, then one line per rival."""
     targets = load_targets()
+    print(*(f"{library} {version}" for library, version in versions(table).items()), sep=", ")
     for pair in pairs(table):
         target = target_of(pair, targets, simd)
         verdict = "" if target is None else f"  target {target:g}" + "!" * (pair.ratio < target)

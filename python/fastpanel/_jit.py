@@ -116,7 +116,14 @@ def reducing(make_loop: Callable[[Any], Loop], func: Any, where: str, each: str)
     """Loop around a reducer of one read-only window: compiled, or as plain Python.
 
     A function with declared signatures, which know no read-only arrays, gets copies.
+
+    Raises
+    ------
+    ParameterError
+        ``func`` is no function, or does not compile.
     """
+    if not callable(func):
+        raise ParameterError(f"func must be a function of one 1-D array, got {func!r}")
     if not is_compiled(func):
         warn_plain(func, where, each, stacklevel=4)
         return make_loop(func)

@@ -41,8 +41,8 @@ def set_num_threads(n: int | None) -> None:
     >>> fp.set_num_threads(1)
     >>> fp.set_num_threads(None)
     """
-    if n is not None and n < 1:
-        raise ParameterError(f"set_num_threads: n must be at least 1 or None, got {n}")
+    if n is not None and (not hasattr(n, "__index__") or n < 1):
+        raise ParameterError(f"set_num_threads: n must be at least 1 or None, got {n!r}")
     _core.set_num_threads(0 if n is None else n)
 
 

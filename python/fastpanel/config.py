@@ -50,6 +50,8 @@ def _line(model: type[BaseModel], item: Any) -> str:
     if item["type"] == "missing":
         return f"{path}: required, but not given"
     message = item["msg"].removeprefix("Value error, ")
+    if isinstance(item["input"], Mapping):  # a rule over several keys names their values itself
+        return f"{path}: {message}" if path else message
     return f"{path}: {message} (got {item['input']!r})"
 
 

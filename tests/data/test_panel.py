@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fastpanel.data import Panel
+from fastpanel.data import Panel, WeeklyReturns
 from fastpanel.errors import (
     ArtifactError,
     DataError,
@@ -268,3 +268,69 @@ def test_to_torch_hides_masked_values_and_owns_its_memory():
 def test_to_jax_holds_the_values():
     pytest.importorskip("jax")
     np.testing.assert_allclose(np.asarray(make().to_jax()), make().values)
+
+
+def weekly(values, times=TIMES, assets=("A", "B")):
+    return WeeklyReturns(np.asarray(values, float), np.asarray(times), assets, "simple")
+
+
+def test_targets_are_the_returns_of_the_row_after():
+    returns = [[1.0, 10.0], [2.0, np.nan], [3.0, 30.0]]
+    for given_as in (returns, weekly(returns)):
+        targets = make().with_targets(given_as).targets
+        np.testing.assert_array_equal(targets, [[2.0, np.nan], [3.0, 30.0], [np.nan, np.nan]])
+    later = make().with_targets(returns, shift=2).targets
+    np.testing.assert_array_equal(later, [[3.0, 30.0], [np.nan] * 2, [np.nan] * 2])
+    assert not later.flags.writeable
+    assert np.isnan(make().with_targets(returns, shift=5).targets).all()
+
+
+def test_weekly_returns_are_matched_by_week_and_asset():
+    returns = weekly([[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]])
+    cut = make()[1:].sel(assets=["B"])  # its own row 0 is week 1: the target is week 2's
+    np.testing.assert_array_equal(cut.with_targets(returns).targets, [[30.0], [np.nan]])
+    before_the_end = make()[:2].with_targets(returns)
+    np.testing.assert_array_equal(before_the_end.targets, [[2.0, 20.0], [3.0, 30.0]])
+
+
+def test_targets_that_do_not_fit_are_named():
+    returns = np.zeros((3, 2))
+    with pytest.raises(ShapeError, match=r"returns have shape \(2, 2\).*\(3, 2\)"):
+        make().with_targets(returns[:2])
+    for shift in (0, -1, 1.5, True):
+        with pytest.raises(ParameterError, match="whole number from 1"):
+            make().with_targets(returns, shift=shift)
+    with pytest.raises(DataError, match=r"no week 2024-01-19T20:00:00"):
+        make().with_targets(weekly(returns[:2], TIMES[:2]))
+    with pytest.raises(DataError, match="no asset 'B'"):
+        make().with_targets(weekly(returns, assets=("A", "C")))
+
+
+def test_values_and_names_that_are_none():
+    with pytest.raises(ParameterError, match="values must hold real numbers, got dtype <U1"):
+        make(values=np.full((3, 2, 2), "a"))
+    with pytest.raises(ShapeError, match="values is not an array"):
+        make(values=[[[1.0], [2.0, 3.0]]])
+    with pytest.raises(ParameterError, match="assets must be a sequence of names, got 5"):
+        make(assets=5)
+
+
+def test_an_empty_panel_knows_no_time():
+    with pytest.raises(UnknownNameError, match="no row is labelled 2024-01-05"):
+        make()[:0].sel("2024-01-05T20")
+
+
+def test_a_file_where_no_folder_can_be_is_one_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(ArtifactError, match=r"cannot write .*file/panel"):
+        make().save(tmp_path / "file" / "panel")
+
+
+def test_numpy_sees_the_values_with_nan_under_the_mask():
+    panel = make(mask=np.arange(12).reshape(3, 2, 2) == 5)
+    seen = np.asarray(panel)
+    assert seen.dtype == np.float64
+    np.testing.assert_array_equal(seen.ravel(), [*range(5), np.nan, *range(6, 12)])
+    assert np.asarray(panel, dtype=np.float32).dtype == np.float32
+    with pytest.raises(ValueError, match="by a copy"):
+        np.array(panel, copy=False)

@@ -86,3 +86,11 @@ def test_one_source_for_all_processors():
             if "::arch::" in line and path.relative_to(kernels).as_posix() not in x86:
                 before = "\n".join(code[max(number - 5, 0) : number])
                 assert 'target_arch = "x86_64"' in before, f"{path}:{number + 1}"
+
+
+def test_the_index_of_decisions_names_each_by_its_title():
+    folder = ROOT / "docs" / "decisions"
+    index = (folder / "index.md").read_text(encoding="utf-8")
+    for path in sorted(folder.glob("0*.md")):
+        title = path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ")
+        assert f"| [{path.name[:4]}]({path.name}) | {title} | " in index, path.name

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import logging
+from functools import cache
 
 import numpy as np
 import pytest
@@ -11,9 +12,9 @@ from fastpanel.errors import ConfigError, DataError, ModelError, ParameterError,
 
 @pytest.fixture(scope="module")
 def both(simulate, config):
-    """One panel fitted by both back ends."""
+    """One panel, fitted by a back end when first asked for."""
     truth = simulate(unit=250.0)
-    return truth, {b: models.fit(truth.X, truth.y, config(b)) for b in ("numpyro", "pyro")}
+    return truth, cache(lambda backend: models.fit(truth.X, truth.y, config(backend)))
 
 
 def implied_covariance(state):
@@ -26,7 +27,7 @@ def implied_covariance(state):
 
 def test_parameters_are_recovered_in_the_unit_of_the_target(both, backend):
     truth, states = both
-    state = states[backend]
+    state = states(backend)
     got = state.params["beta_loc"] * state.scale.mean() / truth.unit
     np.testing.assert_allclose(got, truth.beta, atol=0.08)
     np.testing.assert_allclose(
@@ -36,7 +37,7 @@ def test_parameters_are_recovered_in_the_unit_of_the_target(both, backend):
 
 def test_both_back_ends_agree(both):
     _, states = both
-    numpyro, pyro = states["numpyro"], states["pyro"]
+    numpyro, pyro = states("numpyro"), states("pyro")
     assert set(numpyro.params) == set(pyro.params)
     for name in ("alpha_loc", "beta_loc", "loadings_loc", "sigma_loc"):
         np.testing.assert_allclose(numpyro.params[name], pyro.params[name], atol=0.05)
@@ -143,27 +144,27 @@ def test_gaps_do_not_change_what_independent_rows_learn(truth, config, backend):
 
 def test_zero_steps_from_a_state_return_that_state(both, config, backend):
     truth, states = both
-    again = models.fit(truth.X, truth.y, config(backend, steps=0), states[backend])
-    assert again is states[backend]
+    again = models.fit(truth.X, truth.y, config(backend, steps=0), states(backend))
+    assert again is states(backend)
 
 
 def test_warm_start_begins_where_the_state_ended(both, config, backend):
     truth, states = both
     cold = models.fit(truth.X, truth.y, config(backend, steps=2, lr=1e-6))
-    warm = models.fit(truth.X, truth.y, config(backend, steps=2, lr=1e-6), states[backend])
+    warm = models.fit(truth.X, truth.y, config(backend, steps=2, lr=1e-6), states(backend))
     assert warm.losses[0] < cold.losses[0] - 0.05
-    for name, value in states[backend].params.items():
+    for name, value in states(backend).params.items():
         np.testing.assert_allclose(warm.params[name], value, rtol=1e-3, atol=1e-5)
 
 
 def test_state_of_one_back_end_warm_starts_and_predicts_in_the_other(both, config):
     truth, states = both
-    warm = models.fit(truth.X, truth.y, config("pyro", steps=1, lr=1e-6), states["numpyro"])
+    warm = models.fit(truth.X, truth.y, config("pyro", steps=1, lr=1e-6), states("numpyro"))
     np.testing.assert_allclose(
-        warm.params["sigma_loc"], states["numpyro"].params["sigma_loc"], atol=1e-4
+        warm.params["sigma_loc"], states("numpyro").params["sigma_loc"], atol=1e-4
     )
     means = [
-        models.predict(truth.X[:5], states["numpyro"], config(b), 400)["mean"]
+        models.predict(truth.X[:5], states("numpyro"), config(b), 400)["mean"]
         for b in ("numpyro", "pyro")
     ]
     np.testing.assert_allclose(means[0], means[1], atol=0.05 * truth.unit)
@@ -172,7 +173,7 @@ def test_state_of_one_back_end_warm_starts_and_predicts_in_the_other(both, confi
 def test_state_of_another_panel_is_refused(both, config, backend):
     truth, states = both
     with pytest.raises(ModelError, match="does not fit"):
-        models.fit(truth.X[:, :3], truth.y[:, :3], config(backend), states[backend])
+        models.fit(truth.X[:, :3], truth.y[:, :3], config(backend), states(backend))
 
 
 def test_same_seed_same_bits_and_other_seed_other_bits(truth, config, backend):

@@ -169,3 +169,18 @@ def test_mixed_back_ends_keep_their_order(simulate, config):
     order = ["pyro", "numpyro", "pyro"]
     states = models.fit_many([models.FitJob(p.X, p.y, config(b, steps=2)) for b in order])
     assert [s.backend for s in states] == order
+
+
+def test_a_failed_fit_can_be_returned_beside_the_states_of_the_others(simulate, config):
+    p = simulate(T=90, F=3)
+    good = config("numpyro", steps=25, svi={"optimizer": "Adam"})
+    bad = config("numpyro", steps=25, svi={"optimizer": "Adam"}, seed=1)
+    bad["training"]["require"] = {"max_loss_change": 1e-12}
+    jobs = [models.FitJob(p.X, p.y, c) for c in (good, bad, good)]
+    first, refused, last = models.fit_many(jobs, errors="return")
+    assert isinstance(refused, ModelError)
+    assert "job 1" in str(refused)
+    del bad["training"]["require"]
+    whole = models.fit_many(jobs)
+    for state, same in ((first, whole[0]), (last, whole[2])):
+        np.testing.assert_array_equal(state.losses, same.losses)

@@ -13,7 +13,7 @@ from pyro import distributions as dist
 from fastpanel import models
 from fastpanel.errors import ConfigError, ModelError, ParameterError
 from fastpanel.models import FitReport, ModelBatch, RequireConfig
-from fastpanel.models._config import KLAnnealing
+from fastpanel.models._config import KLAnnealing, parse_config
 from fastpanel.models.numpyro_ import _engine
 from fastpanel.models.pyro_.trainer import SVITrainer
 
@@ -72,6 +72,46 @@ def test_guides_that_call_lapack_factorise_one_matrix_at_a_time(panel, config, m
     shapes = [shape for call in calls for shape in re.findall(r"tensor<([\dx]+)xf32>", call)]
     assert shapes
     assert all(len(shape.split("x")) == 2 for shape in shapes), calls
+
+
+@pytest.mark.parametrize("guide", AUTO[2:])
+@pytest.mark.parametrize("model", ["factor_model_v1", "factor_student_t", "factor_regime"])
+def test_drawing_from_such_a_guide_calls_no_lapack(config, monkeypatch, guide, model):
+    texts = []
+
+    def spying(plan, build=_engine._predict_program):
+        def lower(*inputs):
+            texts.append(build(plan).lower(*inputs).as_text())
+            raise LoweredError
+
+        return lower
+
+    monkeypatch.setattr(_engine, "_predict_program", spying)
+    settings = config("numpyro", model={"model_name": model, "guide_name": guide})
+    plan, _ = _engine._traceable(parse_config(settings), np.zeros((4, 3, 2)))
+    carry = {"ends": np.array([9.0]), "filtered": np.array([[0.5, 0.5]])}
+    state = models.FitState(
+        backend="numpyro",
+        model_name=model,
+        guide_name=guide,
+        params={
+            name: np.eye(*shape) if name == "auto_scale_tril" else np.ones(shape)
+            for name, shape in _engine._shapes(plan, 3, 2).items()
+        },
+        center=np.zeros(3),
+        scale=np.ones(3),
+        losses=np.zeros(0),
+        n_obs=10,
+        n_assets=3,
+        n_features=2,
+        rows=(0, 10),
+        seed=0,
+        carry=carry if model == "factor_regime" else {},
+    )
+    with pytest.raises(LoweredError):
+        models.predict(np.zeros((4, 3, 2)), state, settings, 8)
+    assert "stablehlo" in texts[0]
+    assert not re.search(r"@lapack|cholesky|triangular_solve", texts[0])
 
 
 @pytest.mark.slow
@@ -253,6 +293,45 @@ def test_validation_is_switched_on_by_name(panel, config):
     assert not seen[-1]
     with pytest.raises(ConfigError, match="Pyro back end only"):
         models.fit(X, y, given(config, "numpyro", svi={"validate_sites": True}))
+
+
+def test_a_baseline_that_the_loss_does_not_read_is_refused(panel, config):
+    X, y = panel
+
+    @models.register_guide("baseline_guide")
+    def build(params):
+        def guide(batch):
+            loc = pyro.param("loc", torch.zeros(batch.X.shape[-1]))
+            infer = {"baseline": {"use_decaying_avg_baseline": True}}
+            pyro.sample("weights", dist.Normal(loc, 0.1).to_event(1), infer=infer)
+            pyro.sample("sigma", dist.LogNormal(pyro.param("size", torch.tensor(0.0)), 0.1))
+
+        return guide
+
+    settings = given(config, "pyro", "baseline_guide", steps=2)
+    settings["model"] |= {"model_name": "test_model", "params": {}}
+    with pytest.raises(ConfigError, match=r"site 'weights' a baseline.*'TraceGraph_ELBO'"):
+        models.fit(X, y, settings)
+    settings["training"]["svi"]["loss"] = "TraceGraph_ELBO"
+    assert np.isfinite(models.fit(X, y, settings).losses).all()
+
+
+def test_a_negative_scale_is_refused_before_training(panel, config):
+    X, y = panel
+
+    @models.register_model("negative_scale_model")
+    def build(params):
+        def model(batch):
+            mu = pyro.sample("mu", dist.Normal(0.0, 1.0))
+            with pyro.plate("time", len(batch.X), dim=-2), pyro.plate("assets", 3, dim=-1):
+                pyro.sample("obs", dist.Normal(mu, -1.0), obs=batch.y)
+
+        return model
+
+    settings = given(config, "pyro", "AutoNormal")
+    settings["model"] |= {"model_name": "negative_scale_model", "params": {}}
+    with pytest.raises(ValueError, match=r"parameter scale .* satisfy the constraint"):
+        models.fit(X, y, settings)
 
 
 def test_a_guide_on_another_support_is_named(panel, config):

@@ -147,3 +147,9 @@ def test_shapes_of_sites(backend):
     assert ["obs", "dist", "4", "|", "3"] in rows  # weeks in a plate, event [A]
     table = models.trace_shapes({"model": {"backend": backend}}, guide=True)
     assert ["alpha_loc", "3"] in [line.split()[:2] for line in table.splitlines()]
+
+
+@pytest.mark.parametrize("name", ["factor_regime", "factor_stochastic_vol"])
+def test_weeks_that_depend_on_each_other_are_one_event_in_no_plate(name):
+    table = models.trace_shapes({"model": {"backend": "pyro", "model_name": name}})
+    assert ["obs", "dist", "|", "4", "3"] in [line.split() for line in table.splitlines()]

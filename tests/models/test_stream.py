@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
+import textwrap
 import tracemalloc
 
 import numpy as np
@@ -68,3 +72,67 @@ def test_a_bound_below_one_is_refused(fitted):
     p, settings, state = fitted
     with pytest.raises(ParameterError, match="max_mib is 0"):
         next(models.predict_chunks(p.X[80:], state, settings, 8, max_mib=0))
+
+
+def test_streamed_scores_are_those_of_all_draws_together(fitted):
+    p, settings, state = fitted
+    X, y = p.X[80:], p.y[80:]
+    y = np.where(np.arange(y.size).reshape(y.shape) % 37 == 0, np.nan, y)  # masked entries too
+    energy, crps, parts = np.empty(80), np.empty((80, 40)), []
+    for rows, forecast in models.predict_chunks(X, state, settings, 300, max_mib=4):
+        samples, missing = forecast["samples"], np.isnan(y[rows])
+        energy[rows] = fp.scoring.energy_score(y[rows], samples, m_axis=0, mask=missing)
+        crps[rows] = fp.scoring.crps_ensemble(y[rows], samples, m_axis=0, mask=missing)
+        parts.append(samples)
+    assert len(parts) > 5
+    whole = np.concatenate(parts, axis=1)
+    assert whole.shape == (300, 80, 40)
+    together = fp.scoring.energy_score(y, whole, m_axis=0, mask=np.isnan(y))
+    np.testing.assert_allclose(energy, together, rtol=1e-12)
+    together = fp.scoring.crps_ensemble(y, whole, m_axis=0, mask=np.isnan(y))
+    np.testing.assert_allclose(crps, together, rtol=1e-12)
+    assert np.isfinite(energy).all()
+    assert np.isfinite(crps).sum() == np.isfinite(y).sum()
+
+
+FULL_SIZE = """
+    import json
+    from pathlib import Path
+
+    import numpy as np
+    import fastpanel as fp
+
+    def memory(field):
+        text = Path("/proc/self/status").read_text()
+        return 1024 * int(text.split(f"{field}:")[1].split()[0])
+
+    assets, weeks, draws = 500, 260, 1000
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60 + weeks, assets, 2))
+    y = rng.standard_normal((60 + weeks, assets))
+    config = {"model": {"backend": "numpyro"}, "training": {"svi": {"num_steps": 5}}}
+    state = fp.models.fit(X[:60], y[:60], config)
+    energy, crps = np.zeros(weeks), np.zeros((weeks, assets))
+    before = memory("VmRSS")
+    for rows, forecast in fp.models.predict_chunks(X[60:], state, config, draws, max_mib=256):
+        samples, truth = forecast["samples"], y[60:][rows]
+        energy[rows] = fp.scoring.energy_score(truth, samples, m_axis=0)
+        crps[rows] = fp.scoring.crps_ensemble(truth, samples, m_axis=0)
+    good = bool((energy > 0).all() and (crps > 0).all())
+    print(json.dumps({"grown": memory("VmHWM") - before, "good": good}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_five_hundred_assets_and_five_years_stay_within_the_bound():
+    # a process of its own, as its highest resident memory is what counts; the draws would take
+    # 1 GiB at once in double precision and 6 at their peak
+    code = textwrap.dedent(FULL_SIZE)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=300
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["good"]
+    # the bound of the draws, and room for the compiled program and the scores
+    assert found["grown"] < (256 + 128) * MIB

@@ -4,10 +4,12 @@ import numpy as np
 import pyro
 import pytest
 import torch
+from pyro import poutine
 
 from fastpanel.errors import ModelError, ParameterError
 from fastpanel.models import ModelBatch, default_guide_registry, default_model_registry
 from fastpanel.models._config import SVIConfig
+from fastpanel.models._registries import build_guide, build_model
 from fastpanel.models.pyro_._engine import _trainer
 from fastpanel.models.pyro_.trainer import SVITrainer
 
@@ -80,6 +82,25 @@ def test_decay_reaches_its_factor_at_the_last_step(batch):
     assert group["lr"] == pytest.approx(0.001, rel=1e-6)
     assert group["betas"] == (0.95, 0.999)
     assert group["clip_norm"] == 10.0
+
+
+def test_the_learning_rate_is_cautious_by_default():
+    assert SVIConfig().learning_rate == 1e-3
+
+
+@pytest.mark.parametrize("name", sorted(default_guide_registry()))
+def test_scales_of_every_guide_are_kept_positive(batch, name):
+    models = default_model_registry()
+    partner = {"test_guide": "test_model", "encoder_guide": "factor_latent"}
+    model = build_model(models[partner.get(name, "factor_model_v1")], "model", {})
+    guide = build_guide(default_guide_registry()[name], name, {}, model)
+    masked = ModelBatch(batch.X, batch.y, torch.zeros_like(batch.y) > 0)
+    poutine.trace(guide).get_trace(masked)
+    constraints = pyro.get_param_store()._constraints
+    scales = {k: c for k, c in constraints.items() if "scale" in k and not k.endswith("_tril")}
+    assert scales or name == "AutoDelta"
+    for key, constraint in scales.items():
+        assert constraint.lower_bound >= 0, key
 
 
 def test_particles_reach_the_loss():

@@ -72,6 +72,44 @@ def test_missingness_limit(usable, kept):
         assert state.dropped["holed"].startswith("missingness: usable ratio 0.79")
 
 
+def test_weeks_in_which_an_asset_is_not_there_do_not_count_as_missing():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(100, 2, 2))
+    absent = np.zeros((100, 2), dtype=bool)
+    absent[:60, 1] = True
+    x[absent] = np.nan
+    x[:20, 0, 1] = np.nan  # of the 140 entries that are there, 20 are missing: 0.857
+    x[60:75, 1, 1] = np.nan  # and 15 more: 0.75
+    names = ["whole", "holed"]
+    with pytest.raises(DataError, match=r"'whole': missingness: usable ratio 0\.7 "):
+        PanelPreprocessor().fit(x, names)
+    state = PanelPreprocessor().fit(x, names, absent=absent)
+    assert state.kept == ("whole",)
+    assert state.dropped["holed"].startswith("missingness: usable ratio 0.75 ")
+    rows = [np.arange(80), np.arange(100)]
+    (early, late) = PanelPreprocessor(min_usable_ratio=0.7).fit_splits(
+        x, names, rows, None, None, absent
+    )
+    # 80 weeks: 100 entries are there, 35 of them missing; 100 weeks: 35 of 140
+    assert early.dropped["holed"].startswith("missingness: usable ratio 0.65 ")
+    assert late.kept == ("whole", "holed")
+    np.testing.assert_array_equal(
+        late.median, PanelPreprocessor(min_usable_ratio=0).fit(x, names).median
+    )
+
+
+@pytest.mark.parametrize(
+    ("absent", "error", "named"),
+    [
+        (np.zeros((4, 3), dtype=bool), ShapeError, r"absent has shape \(4, 3\), X has \(4, 2\)"),
+        (np.zeros((4, 2)), ParameterError, r"absent must be bool \(True = not there\)"),
+    ],
+)
+def test_bad_absences_are_named(absent, error, named):
+    with pytest.raises(error, match=named):
+        PanelPreprocessor().fit(np.ones((4, 2, 1)), ["x"], absent=absent)
+
+
 def test_constant_features_are_dropped_by_variance():
     x = np.random.default_rng(0).normal(size=(30, 3, 2))
     x[:, :, 1] = 5.0
@@ -486,6 +524,7 @@ def test_documented_defaults():
         "mask",
         "rows",
         "asset_names",
+        "absent",
     ]
 
 

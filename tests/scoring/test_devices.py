@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -184,6 +185,29 @@ def test_gradient_is_finite_where_points_coincide() -> None:
         found = jax.grad(scoring.energy_loss, argnums=1)(jnp.zeros((3, 2)), jnp.asarray(same))
         assert np.isfinite(found).all()
         np.testing.assert_allclose(found, samples.grad.numpy(), atol=1e-15)
+
+
+@pytest.mark.parametrize("location", [0.0, 1e8])
+def test_distances_from_products_equal_those_from_differences(location: float) -> None:
+    x = torch.tensor(np.moveaxis(SAMPLES, 0, 1) + np.array([location, 0, 0, 0, 0]))
+    x[0, 3] = x[0, 8]  # they coincide
+    x[1, 2, 1] = math.nan
+    x[2, 5] = 1e6  # far away, and nobody else's digits go with it
+    want = torch.cdist(x, x, compute_mode="donot_use_mm_for_euclid_dist")
+    got = _torch.by_products(x, x)
+    finite = ~torch.isnan(want)
+    assert got[0, 3, 8] == 0
+    assert got[1, 2].isnan().all()
+    torch.testing.assert_close(got[finite], want[finite], rtol=1e-12, atol=0)
+
+
+def test_distances_from_products_pass_gradcheck() -> None:
+    x = torch.tensor(np.moveaxis(SAMPLES, 0, 1)[:, :4].copy(), requires_grad=True)
+    y = torch.tensor(np.moveaxis(SAMPLES, 0, 1)[:, 6:9].copy(), requires_grad=True)
+    assert torch.autograd.gradcheck(_torch.by_products, (x, y))
+    (gradient,) = torch.autograd.grad(_torch.by_products(x, x).sum(), x)
+    (direct,) = torch.autograd.grad(torch.cdist(x, x).sum(), x)
+    torch.testing.assert_close(gradient, direct)
 
 
 def test_training_on_the_loss_finds_the_law() -> None:

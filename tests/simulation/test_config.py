@@ -20,6 +20,36 @@ def test_three_mistakes_come_in_one_message():
     assert "modle: unknown key; did you mean 'model'?" in text
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("cv.warmup_len", -1),
+        ("cv.group_len", 0),
+        ("cv.group_len", -52),
+        ("cv.horizon", 0),
+        ("cv.embargo_len", -1),
+        ("cv.q", 0),
+        ("cv.max_inner_combos", 0),
+        ("predictive.num_samples", 1),
+        ("preprocessing.winsor_high_q", 1.5),
+        ("training.svi.num_steps", -1),
+        ("tuning.engine", "grid"),
+        ("outer.test_groups", "some"),
+        ("outer.refit_every", 0),
+        ("model_selection.es_band.max_keep", 0),
+        ("model_selection.alpha_tail", 0.0),
+        ("diagnostics.fan_charts.quantiles", [0.0, 0.5]),
+        ("diagnostics.fan_charts.coverage_levels", [0.5, 1.0]),
+    ],
+)
+def test_values_outside_their_domain_name_the_key(key, value):
+    config = value
+    for part in reversed(key.split(".")):
+        config = {part: config}
+    with pytest.raises(ConfigError, match=key.replace(".", r"\.")):
+        load_config(config)
+
+
 def test_documented_snippets_load_as_written():
     config = load_config(
         {

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import subprocess
 import sys
 import textwrap
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import fastpanel as fp
-from fastpanel.errors import ConfigError, ModelError
+from fastpanel.errors import ConfigError, MissingExtraError, ModelError
+from fastpanel.simulation._board import aggregate_score
 from fastpanel.simulation._dataset import dataset_from_panel, save_dataset
 from fastpanel.simulation._hooks import check_portable, stub_hooks
 from fastpanel.simulation._inner import InnerObjective
@@ -162,15 +165,35 @@ def test_one_failing_unit_leaves_its_batch_alone(setting, tmp_path):
 PATH = "training.svi.learning_rate"
 
 
-def module_level_fit(X, y, job, state):
-    return stub_hooks(fp.simulation.load_config({})).fit_model(X, y, job, state)
+def test_the_best_mean_over_the_splits_wins_and_a_failed_split_loses(config):
+    settings = fp.simulation.load_config(config)
+    scores = {"0": [1.0, 3.0], "1": [2.5, 2.5], "2": [9.0, float("nan")]}
+    means = {name: aggregate_score(own, settings) for name, own in scores.items()}
+    assert (means["0"], means["1"]) == (2.0, 2.5)
+    assert np.isnan(means["2"])
+
+
+@pytest.mark.parametrize(("engine", "library"), [("ray", "ray"), ("optuna", "optuna")])
+def test_an_engine_without_its_library_is_refused_before_any_fit(
+    config, panel, monkeypatch, engine, library
+):
+    monkeypatch.setitem(sys.modules, library, None)
+    config["tuning"]["engine"] = engine
+    extra = {"ray": "ray", "optuna": "tuning"}[engine]
+    with pytest.raises(MissingExtraError, match=rf"pip install 'fastpanel\[{extra}\]'"):
+        fp.simulation.run(config, panel=panel, progress=False)
+    assert not list((Path(os.environ["SIMULATION_SOURCE"])).rglob("ledger.jsonl"))
+
+
+def module_level_score(y_true, pred, score_spec):
+    return -float(np.mean(pred["mean"] - y_true) ** 2)
 
 
 def test_hooks_for_other_processes_must_be_importable(setting):
     hooks = fp.simulation.Hooks(
-        module_level_fit,
-        module_level_fit,
-        module_level_fit,
+        fp.models.fit,
+        fp.models.predict,
+        module_level_score,
         fp.portfolio.allocate,
         fp.portfolio.compute_pnl,
     )

@@ -12,7 +12,7 @@ from fastpanel.simulation import build_structure, evaluate_outer_walk_forward, l
 from fastpanel.simulation._dataset import dataset_from_panel
 from fastpanel.simulation._hooks import stub_hooks
 from fastpanel.simulation._outer import fit_fold_preprocessing
-from fastpanel.simulation._splits import preprocessor
+from fastpanel.simulation._splits import prepare_splits, preprocessor
 from tests.simulation.conftest import make_panel
 
 VALUES = {"training.svi.learning_rate": 0.01}
@@ -146,8 +146,8 @@ def test_candidate_reaches_the_hooks(walk):
         assert args[2]["training"]["svi"]["learning_rate"] == 0.01
 
 
-def test_samples_count_reaches_predict_and_allocation_gets_returns(walk):
-    dataset, _, _, recorder, result = walk()
+def test_sections_reach_predict_allocate_and_the_books(walk):
+    dataset, _, settings, recorder, result = walk()
     for week, ((pred, spec), weights) in enumerate(recorder.of("allocate")):
         assert recorder.of("predict")[week][0][3] == 64
         np.testing.assert_allclose(
@@ -155,3 +155,37 @@ def test_samples_count_reaches_predict_and_allocation_gets_returns(walk):
         )
         assert spec.method == "mean_over_vol"
         np.testing.assert_array_equal(weights, result.weights[week])
+        (held, _, before, cost), _ = recorder.of("compute_pnl")[week]
+        assert cost == settings.cost
+        np.testing.assert_array_equal(held, weights)
+        if week:
+            np.testing.assert_array_equal(before, result.weights[week - 1])
+        else:
+            assert before is None
+
+
+def test_late_listers_do_not_cost_their_universe_its_features(config):
+    """Two of four assets list late: of the weeks in which an asset is there, nothing is missing."""
+    panel = make_panel()
+    values, targets = np.array(panel.values), np.array(panel.targets)
+    values[:30, 2:], targets[:30, 2:] = np.nan, np.nan
+    values[30:, 2:, 4] = np.nan  # and this feature the late assets never have
+    late = fp.Panel(values, panel.times, panel.assets, panel.features, targets=targets)
+    settings = load_config(config)
+    dataset = dataset_from_panel(late, settings.data.dataset_params)
+    widths = set()
+    for plan in build_structure(len(dataset.times), settings).outer[:2]:
+        assert (1 - dataset.mask[: plan.start, :, 0].mean()) < 0.8  # the default limit
+        kept = fit_fold_preprocessing(dataset, plan, settings).kept
+        assert kept[:4] == ("f0", "f1", "f2", "f3")
+        assert len(kept) == expected_width(dataset, np.arange(plan.start))
+        widths.add(len(kept))
+        for split in prepare_splits(dataset, plan, settings):
+            assert split.Z_train.shape[-1] == expected_width(dataset, split.rows)
+    assert widths == {4, 5}
+
+
+def expected_width(dataset, rows):
+    """f4 stays while the early assets, which have it, are at least 80 % of what is there."""
+    there = ~dataset.absent[rows]
+    return 5 if there[:, :2].sum() >= 0.8 * there.sum() else 4

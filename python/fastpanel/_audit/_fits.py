@@ -10,7 +10,6 @@ from fastpanel import scoring
 from fastpanel._audit._verdict import Check, Leak, differing, first
 from fastpanel._files import read_json
 from fastpanel.preprocess import PanelPreprocessor, PreprocessState
-from fastpanel.simulation._dataset import base_name
 from fastpanel.simulation._outer import training_rows
 from fastpanel.simulation._payload import Payload, load_payload
 from fastpanel.simulation._stored import StoredRun
@@ -67,10 +66,11 @@ def _frozen(run: StoredRun, plan: OuterPlan) -> Iterator[Leak]:
         use_feature_names_for_scaling=config.flags.use_feature_names_for_scaling,
     ).fit(
         dataset.X[: plan.start],
-        [base_name(name) for name in dataset.features],
+        dataset.features,
         mask=dataset.mask[: plan.start],
         rows=rows,
         asset_names=list(dataset.assets),
+        absent=dataset.absent[: plan.start],
     )
     if again.kept != state.kept:
         changed = sorted(set(again.kept) ^ set(state.kept))

@@ -14,7 +14,7 @@ from fastpanel.errors import FastPanelError
 from fastpanel.preprocess import PreprocessState
 from fastpanel.progress import Reporter
 from fastpanel.simulation._dataset import Dataset
-from fastpanel.simulation._hooks import Hooks, mode_hooks
+from fastpanel.simulation._hooks import Hooks, default_hooks
 from fastpanel.simulation._inner import batch_limit
 from fastpanel.simulation._outer import (
     OuterResult,
@@ -88,7 +88,7 @@ class _Probe:
 
     def __init__(self, run: StoredRun, plan: OuterPlan, hooks: Hooks | None) -> None:
         self.run, self.plan, self.given = run, plan, hooks
-        self.hooks = hooks or mode_hooks(run.config)
+        self.hooks = hooks or default_hooks(run.config)
         self.config, self.dataset = run.config, run.result.dataset
         self.pick = run.result.picks[plan.group]
         self.where = f"test group {plan.group}"

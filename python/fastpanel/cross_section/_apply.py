@@ -9,7 +9,6 @@ import numpy as np
 
 from fastpanel._jit import Loop, Reducer, pieces, reducing, scratch, share_out, shares
 from fastpanel.cross_section._table import to_rows
-from fastpanel.errors import ParameterError
 from fastpanel.typing import ArrayLike, FloatArray
 
 
@@ -60,8 +59,6 @@ def apply(x: ArrayLike, func: Reducer, *, axis: int = -1) -> FloatArray:
     >>> fp.cross_section.apply([[1.0, 4.0, 2.0], [5.0, float("nan"), 6.0]], spread)
     array([3., 1.])
     """
-    if not callable(func):
-        raise ParameterError(f"func must be a function of one 1-D array, got {func!r}")
     table, shape = to_rows(x, axis)
     loop = reducing(_reduce, func, "cross_section.apply", "row by row")
     result = np.empty(len(table))

@@ -88,6 +88,11 @@ def sessions(calendar: str, start: Any, end: Any) -> Sessions:
     start, end : str or datetime
         As in :func:`clean_bars`.
 
+    Returns
+    -------
+    Sessions
+        ``dates`` in days, ``opens`` and ``closes`` in ns since 1970, UTC: ``int64``.
+
     Raises
     ------
     ParameterError

@@ -10,13 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastpanel._extras import require
-from fastpanel.data import _frames, _skfolio, _store
+from fastpanel.data import _frames, _skfolio, _store, _targets
+from fastpanel.data._axes import (
+    check_increasing,
+    frozen,
+    positions,
+    read_only,
+    row_index,
+    unique_names,
+)
 from fastpanel.data._times import as_times, lower_bound, upper_bound
 from fastpanel.errors import ParameterError, ShapeError, UnknownNameError
 from fastpanel.typing import AnyArray, ArrayLike, BoolArray, FloatArray, TimeArray
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from fastpanel.data._clean_bars import WeeklyReturns
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,7 +89,7 @@ class Panel:
         mask: ArrayLike | None = None,
         targets: ArrayLike | None = None,
     ) -> None:
-        cube = _frozen(values, np.float64)
+        cube = frozen(values, np.float64, "values")
         missing = np.isnan(cube)
         if mask is not None:
             given = np.asarray(mask, dtype=np.bool_)
@@ -88,11 +98,11 @@ class Panel:
             missing |= given
         self._set(
             cube,
-            _frozen(as_times(times), np.dtype("datetime64[ns]")),
-            _names(assets, "assets"),
-            _names(features, "features"),
-            _read_only(missing),
-            None if targets is None else _frozen(targets, np.float64),
+            frozen(as_times(times), np.dtype("datetime64[ns]"), "times"),
+            unique_names(assets, "assets"),
+            unique_names(features, "features"),
+            read_only(missing),
+            None if targets is None else frozen(targets, np.float64, "targets"),
         )
         self._check()
 
@@ -109,7 +119,7 @@ class Panel:
             )
         if self.targets is not None and self.targets.shape != expected[:2]:
             raise ShapeError(f"targets have shape {self.targets.shape}, expected {expected[:2]}")
-        _check_increasing(self.times)
+        check_increasing(self.times)
 
     @classmethod
     def _of(cls, *parts: Any) -> Panel:
@@ -141,20 +151,20 @@ class Panel:
                 raise IndexError(f"row {int(rows)} is outside a panel of {len(self)} rows")
             rows = slice(position, position + 1)
         elif not isinstance(rows, slice):
-            rows = _row_index(rows, len(self))
+            rows = row_index(rows, len(self))
         panel = self._take(rows, 0)
-        _check_increasing(panel.times)
+        check_increasing(panel.times)
         return panel
 
     def _take(self, index: Any, axis: int) -> Panel:
         pick = (*(slice(None),) * axis, index)
         targets = self.targets
         if targets is not None and axis < 2:
-            targets = _read_only(targets[pick])
+            targets = read_only(targets[pick])
         assets = self.assets if axis != 1 else tuple(self.assets[i] for i in index)
         features = self.features if axis != 2 else tuple(self.features[i] for i in index)
-        times = self.times if axis != 0 else _read_only(self.times[index])
-        values, mask = _read_only(self.values[pick]), _read_only(self.mask[pick])
+        times = self.times if axis != 0 else read_only(self.times[index])
+        values, mask = read_only(self.values[pick]), read_only(self.mask[pick])
         return Panel._of(values, times, assets, features, mask, targets)
 
     def sel(
@@ -182,9 +192,9 @@ class Panel:
         if times is not None:
             panel = panel[self._time_rows(times)]
         if assets is not None:
-            panel = panel._take(_positions(self.assets, assets, "asset"), 1)
+            panel = panel._take(positions(self.assets, assets, "asset"), 1)
         if features is not None:
-            panel = panel._take(_positions(self.features, features, "feature"), 2)
+            panel = panel._take(positions(self.features, features, "feature"), 2)
         return panel
 
     def _time_rows(self, times: Any) -> Any:
@@ -198,10 +208,47 @@ class Panel:
         single = isinstance(times, str) or np.ndim(times) == 0
         wanted = as_times([times] if single else times)
         rows = np.searchsorted(self.times, wanted)
-        found = self.times[np.minimum(rows, len(self) - 1)] == wanted
+        found = rows < len(self)
+        found[found] = self.times[rows[found]] == wanted[found]
         if not found.all():
             raise UnknownNameError(f"no row is labelled {wanted[~found][0]}")
         return rows
+
+    def with_targets(self, returns: WeeklyReturns | ArrayLike, *, shift: int = 1) -> Panel:
+        """Return the same panel with targets: row ``t`` is to forecast the return of ``t + shift``.
+
+        Parameters
+        ----------
+        returns : WeeklyReturns or array ``[T, A]``
+            ``clean.returns``, which is matched by week and asset, so the panel may
+            hold fewer of both; or the return *of* each row of the panel,
+            unshifted. NaN = missing.
+        shift : int
+            Rows from the forecast to the return; at least 1.
+
+        Returns
+        -------
+        Panel
+            Targets of the last ``shift`` weeks are NaN: not known yet.
+
+        Raises
+        ------
+        DataError
+            A week or an asset of the panel is not in ``returns``.
+        ShapeError
+            An array of another shape.
+        ParameterError
+            A ``shift`` below 1.
+
+        Examples
+        --------
+        >>> panel = Panel(np.zeros((3, 1, 1)), ["2024-01-05", "2024-01-12", "2024-01-19"], ["A"],
+        ...               ["x"])
+        >>> panel.with_targets([[0.01], [0.02], [-0.01]]).targets.ravel().tolist()
+        [0.02, -0.01, nan]
+        """
+        targets = read_only(_targets.targets_of(self, returns, shift))
+        return Panel._of(self.values, self.times, self.assets, self.features, self.mask, targets)
 
     @classmethod
     def from_frame(
@@ -276,6 +323,12 @@ class Panel:
         """
         return cls(**_skfolio.parts_of(source, target))
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> AnyArray:
+        """``np.asarray(panel)``: a copy of the values ``[T, A, F]``, NaN where masked."""
+        if copy is False:
+            raise ValueError("a panel becomes an array by a copy; use panel.values for the memory")
+        return self._visible().astype(np.float64 if dtype is None else dtype, copy=False)
+
     def _visible(self) -> FloatArray:
         values: FloatArray = np.where(self.mask, np.nan, self.values)
         return values
@@ -310,57 +363,3 @@ class Panel:
             If the file is missing, damaged or not a panel.
         """
         return cls._of(*_store.load(Path(path)))
-
-
-def _frozen(values: ArrayLike, dtype: Any) -> Any:
-    """C-ordered array nobody can write to through us; copies what is writable."""
-    array = np.asarray(values)
-    if array.flags.writeable or array.dtype != dtype or not array.flags.c_contiguous:
-        array = np.array(array, dtype=dtype, order="C")
-    return _read_only(array)
-
-
-def _read_only(array: AnyArray) -> AnyArray:
-    view = array.view()
-    view.flags.writeable = False
-    return view
-
-
-def _names(names: Sequence[str], axis: str) -> tuple[str, ...]:
-    if isinstance(names, str):
-        raise ParameterError(f"{axis} must be a sequence of names, got the string {names!r}")
-    found = tuple(str(name) for name in names)
-    if len(set(found)) != len(found):
-        twice = next(name for name in found if found.count(name) > 1)
-        raise ParameterError(f"{axis}: '{twice}' occurs twice")
-    return found
-
-
-def _check_increasing(times: TimeArray) -> None:
-    wrong = times[1:] <= times[:-1]
-    if wrong.any():
-        row = int(np.argmax(wrong)) + 1
-        raise ParameterError(
-            f"times must increase strictly: row {row} ({times[row]}) follows {times[row - 1]}"
-        )
-
-
-def _row_index(rows: Any, length: int) -> AnyArray:
-    index = np.asarray(rows)
-    if index.dtype == np.bool_:
-        if index.shape != (length,):
-            raise ShapeError(f"a bool row index has shape {index.shape}, expected ({length},)")
-        return np.flatnonzero(index)
-    if index.size == 0:
-        return np.zeros(0, np.int64)
-    if index.ndim != 1 or index.dtype.kind not in "iu":
-        raise ParameterError("rows must be an integer, a slice, or a 1-D integer or bool array")
-    return np.where(index < 0, index + length, index)
-
-
-def _positions(names: tuple[str, ...], wanted: str | Sequence[str], kind: str) -> list[int]:
-    wanted = [wanted] if isinstance(wanted, str) else list(wanted)
-    for name in wanted:
-        if name not in names:
-            raise UnknownNameError(f"unknown {kind} '{name}'; the panel has {list(names)}")
-    return [names.index(name) for name in wanted]

@@ -20,8 +20,13 @@ from fastpanel.diagnostics._draw_calibration import (
 from fastpanel.diagnostics._draw_fan import draw_fan
 from fastpanel.diagnostics._draw_outcome import draw_candidates, draw_pnl
 from fastpanel.diagnostics._draw_quality import draw_quality
-from fastpanel.diagnostics._draw_regimes import draw_coverage_by_regime
-from fastpanel.diagnostics._fan import Fan, fan
+from fastpanel.diagnostics._draw_regimes import (
+    draw_coverage_by_regime,
+    draw_fan_by_regime,
+    draw_pit_by_regime,
+    draw_weeks_by_regime,
+)
+from fastpanel.diagnostics._fan import Fan, PooledFan, fan, pooled_fan
 from fastpanel.diagnostics._files import png, save_figure
 from fastpanel.diagnostics._forecasts import Forecasts, pool_splits
 from fastpanel.diagnostics._page import Facts, Folded, Picture, Report, Section, Table, Text
@@ -32,8 +37,8 @@ from fastpanel.diagnostics._write import (
     write_candidates,
     write_fan_charts,
     write_pnl,
-    write_regimes,
 )
+from fastpanel.diagnostics._write_regimes import write_regimes
 
 __all__ = [
     "CoverageCurve",
@@ -46,6 +51,7 @@ __all__ = [
     "Forecasts",
     "Picture",
     "PitHistogram",
+    "PooledFan",
     "Report",
     "Section",
     "Table",
@@ -58,14 +64,18 @@ __all__ = [
     "draw_coverage_curve",
     "draw_coverage_over_time",
     "draw_fan",
+    "draw_fan_by_regime",
     "draw_pit",
+    "draw_pit_by_regime",
     "draw_pnl",
     "draw_quality",
+    "draw_weeks_by_regime",
     "fan",
     "pit_histogram",
     "pit_values",
     "png",
     "pool_splits",
+    "pooled_fan",
     "render_report",
     "save_figure",
     "write_calibration",

@@ -80,7 +80,26 @@ class CoverageOverTime:
 
 
 def pit_values(forecasts: Forecasts) -> FloatArray:
-    """Compute ``(draws below + 0.5 ties) / S`` per week and asset, [N, A]; NaN = not scored."""
+    """Compute ``(draws below + 0.5 ties) / S`` per week and asset, [N, A]; NaN = not scored.
+
+    Parameters
+    ----------
+    forecasts : Forecasts
+
+    Returns
+    -------
+    float64 [N, A]
+        Uniform on [0, 1] if the forecasts are calibrated.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> pit_values(forecasts).shape
+    (40, 2)
+    """
     from fastpanel import scoring
 
     scored = forecasts.scored
@@ -91,6 +110,23 @@ def pit_values(forecasts: Forecasts) -> FloatArray:
 
 def pit_histogram(pit: FloatArray, bins: int = 20) -> PitHistogram:
     """Summarise PIT values [N, A] (NaN left out).
+
+    Parameters
+    ----------
+    pit : float [N, A]
+        Of :func:`pit_values`.
+    bins : int
+        At least 2.
+
+    Returns
+    -------
+    PitHistogram
+        ``edges`` ``[bins + 1]`` and ``density`` ``[bins]``, 1 = calibrated.
+
+    Raises
+    ------
+    ParameterError, DataError
+        Fewer than two bins; no value that is not NaN.
 
     Examples
     --------
@@ -116,6 +152,32 @@ def coverage_over_time(forecasts: Forecasts, levels: Sequence[float]) -> Coverag
 
     A level c is the closed interval between the quantiles (1-c)/2 and (1+c)/2
     of the draws; 3 of 4 assets inside give 0.75.
+
+    Parameters
+    ----------
+    forecasts : Forecasts
+    levels : sequence of float
+        In (0, 1).
+
+    Returns
+    -------
+    CoverageOverTime
+        ``observed`` ``[N, L]``, NaN in a week without a scored asset, and the number
+        of scored assets per week.
+
+    Raises
+    ------
+    ParameterError
+        A level outside (0, 1), or none.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> coverage_over_time(forecasts, [0.5, 0.9]).observed.shape
+    (40, 2)
     """
     from fastpanel import scoring
 
@@ -131,7 +193,34 @@ def coverage_over_time(forecasts: Forecasts, levels: Sequence[float]) -> Coverag
 
 
 def coverage_curve(forecasts: Forecasts, levels: Sequence[float] = CURVE_LEVELS) -> CoverageCurve:
-    """Coverage against nominal level over all weeks and assets, with week-clustered errors."""
+    """Coverage against nominal level over all weeks and assets, with week-clustered errors.
+
+    Parameters
+    ----------
+    forecasts : Forecasts
+    levels : sequence of float
+        Nominal levels in (0, 1).
+
+    Returns
+    -------
+    CoverageCurve
+        ``levels``, ``observed`` and ``error`` ``[L]``; a week counts as one
+        observation in the error, as its assets move together.
+
+    Raises
+    ------
+    DataError
+        No forecast has a known outcome.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> coverage_curve(forecasts, [0.5]).observed.round(2).tolist()
+    [0.39]
+    """
     weekly = coverage_over_time(forecasts, levels)
     total = int(weekly.n_assets.sum())
     if not total:

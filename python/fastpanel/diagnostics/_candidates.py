@@ -79,8 +79,27 @@ def candidate_table(
 ) -> Table:
     """Table of the best ``limit`` candidates for the report; the pick is highlighted.
 
-    ``params`` maps candidate ids (``"0"``, ``"1"``, ...) to ``{path: value}``.
     Columns without any value are left out.
+
+    Parameters
+    ----------
+    selection : Selection
+    params : mapping, optional
+        Candidate id (``"0"``, ``"1"``, ...) to ``{path: value}``.
+    limit : int
+        Rows at most.
+
+    Returns
+    -------
+    Table
+        For a :class:`Section` of a report.
+
+    Examples
+    --------
+    >>> from fastpanel.selection import select
+    >>> selection = select([[[1.0, 1.1]], [[2.0, 2.1]]], [[0, 1]])
+    >>> len(candidate_table(selection).rows)
+    2
     """
     columns = candidate_columns(selection, params)
     shown = {name: values for name, values in columns.items() if not _empty(values)}

@@ -31,7 +31,27 @@ SMOOTH = 13
 
 
 def draw_pit(table: PitHistogram) -> Figure:
-    """Histogram of PIT values; the dashed line is the density of calibrated forecasts."""
+    """Histogram of PIT values; the dashed line is the density of calibrated forecasts.
+
+    Parameters
+    ----------
+    table : PitHistogram
+        Of :func:`pit_histogram`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import pit_histogram, pit_values, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> len(draw_pit(pit_histogram(pit_values(forecasts))).axes)
+    1
+    """
     figure, (axis,) = new_figure(3.7)
     from matplotlib.ticker import MaxNLocator
 
@@ -63,7 +83,27 @@ def pit_finding(table: PitHistogram) -> str:
 
 
 def draw_coverage_curve(table: CoverageCurve) -> Figure:
-    """Observed against nominal coverage; the dashed diagonal is calibration."""
+    """Observed against nominal coverage; the dashed diagonal is calibration.
+
+    Parameters
+    ----------
+    table : CoverageCurve
+        Of :func:`coverage_curve`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import coverage_curve, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> len(draw_coverage_curve(coverage_curve(forecasts)).axes)
+    1
+    """
     figure, (axis,) = new_figure(4.6)
     axis.plot([0, 1], [0, 1], color=INK, linewidth=1.2, linestyle=(0, (4, 3)), zorder=3)
     low, high = table.observed - 2 * table.error, table.observed + 2 * table.error
@@ -107,9 +147,29 @@ def curve_finding(table: CoverageCurve) -> str:
 
 
 def draw_coverage_over_time(table: CoverageOverTime) -> Figure:
-    """Coverage per week (thin), its 13-week mean (bold), nominal levels (dashed)."""
+    """Coverage per week (thin), its 13-week mean (bold), nominal levels (dashed).
+
+    Parameters
+    ----------
+    table : CoverageOverTime
+        Of :func:`coverage_over_time`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import coverage_over_time, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> len(draw_coverage_over_time(coverage_over_time(forecasts, [0.5, 0.9])).axes)
+    1
+    """
     figure, (axis,) = new_figure(3.9)
-    colors = _colors(len(table.levels))
+    colors = colors_of(len(table.levels))
     for i, (level, color) in enumerate(zip(table.levels, colors, strict=True)):
         weekly = table.observed[:, i]
         times, (thin, bold) = break_gaps(table.times, weekly, _moving_mean(weekly))
@@ -142,7 +202,7 @@ def weekly_finding(table: CoverageOverTime) -> str:
     )
 
 
-def _colors(count: int) -> list[str]:
+def colors_of(count: int) -> list[str]:
     """Give the widest interval the strongest colour."""
     shades = ["#0b3d85", BLUE, "#4a90c2", "#6aa5a9", GREY]
     return [shades[min(count - 1 - i, len(shades) - 1)] for i in range(count)]

@@ -30,6 +30,27 @@ def draw_fan(table: Fan, *, unit: str = "MAD units") -> Figure:
     """Black line = what came true, blue = predictive median and bands.
 
     Above a hundred weeks a second panel shows the last 52.
+
+    Parameters
+    ----------
+    table : Fan
+        Of :func:`fan`.
+    unit : str
+        Label of the vertical axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import fan, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> len(draw_fan(fan(forecasts, "A", [0.1, 0.5, 0.9])).axes)
+    1
     """
     zoom = len(table.times) > 2 * RECENT
     figure, axes = new_figure(5.9 if zoom else 3.7, rows=2 if zoom else 1)

@@ -42,7 +42,27 @@ def draw_pnl(
 ) -> Figure:
     """Capital (from 1, gains reinvested) above its drawdown; baselines in grey.
 
-    ``times``, ``equity``, ``drawdown`` and each baseline's equity are [T].
+    Parameters
+    ----------
+    times : datetime64 [T]
+    equity, drawdown : float [T]
+        Of :func:`fastpanel.portfolio.equity_curve` and ``drawdown``.
+    finding : str
+        Title.
+    baselines : mapping of str to float [T], optional
+        Equity curves to compare with.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.portfolio import drawdown, equity_curve
+    >>> pnl = 0.01 * np.random.default_rng(0).normal(size=60)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(60)
+    >>> len(draw_pnl(weeks, equity_curve(pnl), drawdown(pnl)).axes)
+    2
     """
     figure, (top, bottom) = new_figure(5.0, rows=2, height_ratios=[2.4, 1.0])
     stamps = np.asarray(times).astype("datetime64[s]")
@@ -87,7 +107,24 @@ def sharpe_finding(sharpe: float, low: float, high: float) -> str:
 
 
 def draw_candidates(selection: SelectionLike) -> Figure:
-    """Energy score and standard error of the best candidates; the band is shaded."""
+    """Energy score and standard error of the best candidates; the band is shaded.
+
+    Parameters
+    ----------
+    selection : Selection
+        Of :func:`fastpanel.selection.select`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> from fastpanel.selection import select
+    >>> selection = select([[[1.0, 1.1]], [[2.0, 2.1]]], [[0, 1]])
+    >>> len(draw_candidates(selection).axes)
+    1
+    """
     order = [m for m in ranking(selection) if not np.isnan(selection.es_model[m])]
     order = sorted(order[:SHOWN], key=lambda m: (selection.es_model[m], m))
     figure, (axis,) = new_figure(1.6 + 0.25 * len(order))

@@ -54,6 +54,13 @@ def draw_quality(report: Quality) -> Figure:
         = before the first or after the last bar; other colours are named
         below the picture, with the number of weeks. A single week is widened
         so that it can be seen.
+
+    Examples
+    --------
+    >>> from fastpanel.data import quality, simulated_market
+    >>> report = quality(simulated_market(n_assets=3, years=2, seed=1))
+    >>> len(draw_quality(report).axes)
+    1
     """
     n_weeks, n_assets = report.flags.shape
     figure, (axis,) = new_figure(min(_MARGIN + _ROW * n_assets, _MOST))

@@ -21,14 +21,56 @@ DPI = 180
 
 
 def png(figure: Figure) -> bytes:
-    """Return a figure as PNG; the same figure gives the same bytes."""
+    """Return a figure as PNG; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+
+    Returns
+    -------
+    bytes
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpanel.diagnostics import draw_pit, pit_histogram
+    >>> figure = draw_pit(pit_histogram(np.linspace(0.0, 1.0, 50)[:, None], bins=2))
+    >>> png(figure)[1:4]
+    b'PNG'
+    """
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
     return buffer.getvalue()
 
 
 def save_figure(path: str | Path, figure: Figure) -> Path:
-    """Write a figure as PNG, atomically; the same figure gives the same bytes."""
+    """Write a figure as PNG, atomically; the same figure gives the same bytes.
+
+    Parameters
+    ----------
+    path : path
+    figure : matplotlib.figure.Figure
+
+    Returns
+    -------
+    Path
+
+    Raises
+    ------
+    ArtifactError
+        The file cannot be written.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastpanel.diagnostics import draw_pit, pit_histogram
+    >>> figure = draw_pit(pit_histogram(np.linspace(0.0, 1.0, 50)[:, None], bins=2))
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_figure(folder + "/pit.png", figure).name
+    'pit.png'
+    """
     path = Path(path)
     write_bytes(path, png(figure))
     return path

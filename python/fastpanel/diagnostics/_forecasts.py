@@ -67,6 +67,10 @@ class Forecasts:
         known: BoolArray = np.isfinite(self.truth) & np.all(np.isfinite(self.samples), axis=0)
         return known
 
+    def take(self, weeks: BoolArray) -> Forecasts:
+        """Only these weeks, ``bool [N]``."""
+        return Forecasts(self.samples[:, weeks], self.truth[weeks], self.times[weeks], self.assets)
+
 
 def pool_splits(
     samples: Sequence[ArrayLike],
@@ -108,6 +112,16 @@ def pool_splits(
     ------
     ShapeError
         No split, or arrays that do not fit together.
+
+    Examples
+    --------
+    >>> times = np.datetime64("2020-01-03") + 7 * np.arange(4)
+    >>> rng = np.random.default_rng(0)
+    >>> joined = pool_splits(
+    ...     [rng.normal(size=(50, 2, 1)), rng.normal(size=(50, 2, 1))], [[0, 1], [2, 3]],
+    ...     [[1.0], [2.0]], truth=np.zeros((4, 1)), times=times, assets=["A"])
+    >>> joined.samples.shape
+    (50, 4, 1)
     """
     factors, shared = _shared_scale(np.asarray(scales, dtype=np.float64))
     target = np.asarray(truth, dtype=np.float64)

@@ -78,10 +78,26 @@ def write_report(path: Path, report: Report) -> Path:
     Pictures are embedded, every text is escaped, and the page needs no network
     and no script. Light and dark follow the reader's setting.
 
+    Parameters
+    ----------
+    path : Path
+    report : Report
+
+    Returns
+    -------
+    Path
+
     Raises
     ------
     ArtifactError
         A picture is missing or is no PNG file.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_report(Path(folder) / "report.html", Report("My run")).name
+    'report.html'
     """
     write_text(path, render_report(report))
     return path
@@ -89,6 +105,20 @@ def write_report(path: Path, report: Report) -> Path:
 
 def render_report(report: Report) -> str:
     """Return the page as text.
+
+    Parameters
+    ----------
+    report : Report
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Raises
+    ------
+    ArtifactError
+        A picture is missing or is no PNG file.
 
     Examples
     --------

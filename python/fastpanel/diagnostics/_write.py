@@ -30,7 +30,6 @@ from fastpanel.diagnostics._draw_outcome import (
     draw_pnl,
     sharpe_finding,
 )
-from fastpanel.diagnostics._draw_regimes import draw_coverage_by_regime, regime_finding
 from fastpanel.diagnostics._fan import fan
 from fastpanel.diagnostics._files import file_names, save_csv, save_figure
 from fastpanel.diagnostics._forecasts import Forecasts
@@ -54,11 +53,6 @@ CURVE_GUIDE = (
     "On the diagonal is calibrated, above it over-dispersed (too wide), "
     "below it under-dispersed (too narrow)."
 )
-REGIME_GUIDE = (
-    "One line per regime, told apart by what was known at the time. Lines apart from each other: "
-    "the forecasts do not follow the market's changes. Below the diagonal in stressed weeks is the "
-    "dangerous case: intervals too narrow when it matters."
-)
 CANDIDATE_GUIDE = (
     "Candidates inside the shaded band cannot be told from the best by energy score; "
     "CRPS, tail loss and then complexity decide among them."
@@ -74,8 +68,42 @@ def write_fan_charts(
 ) -> list[Picture]:
     """Write ``<asset>.png`` and ``<asset>.csv`` for each chosen asset.
 
-    Characters that a file system may refuse become ``_``. Returns the pictures
-    with captions, in order; an unknown asset is an error before any file.
+    Characters that a file system may refuse become ``_``.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist.
+    forecasts : Forecasts
+    spec : FanChartSpec
+        Its ``assets`` and ``quantiles``.
+    unit : str
+        Label of the vertical axis.
+
+    Returns
+    -------
+    list of Picture
+        With captions, in order.
+
+    Raises
+    ------
+    ParameterError
+        An unknown asset, before any file.
+    ArtifactError
+        A file cannot be written.
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import FanChartSpec, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pictures = write_fan_charts(Path(folder), forecasts, FanChartSpec(assets=("B",)))
+    ...     [picture.path.name for picture in pictures]
+    ['B.png']
     """
     chosen = spec.select(forecasts.assets)
     pictures = []
@@ -91,6 +119,37 @@ def write_calibration(folder: Path, forecasts: Forecasts, spec: FanChartSpec) ->
     """Write coverage over time, PIT histogram and coverage curve, each as PNG and CSV.
 
     Files: ``coverage_fan``, ``pit_histogram``, ``coverage_curve``.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist.
+    forecasts : Forecasts
+    spec : FanChartSpec
+        Its ``coverage_levels``.
+
+    Returns
+    -------
+    list of Picture
+        With captions, for a :class:`Section`.
+
+    Raises
+    ------
+    ArtifactError
+        A file cannot be written.
+
+    Examples
+    --------
+    >>> from fastpanel.diagnostics import FanChartSpec, Forecasts
+    >>> rng = np.random.default_rng(0)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(40)
+    >>> draws, truth = rng.normal(size=(99, 40, 2)), rng.normal(size=(40, 2))
+    >>> forecasts = Forecasts(draws, truth, weeks, ("A", "B"))
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     pictures = write_calibration(Path(folder), forecasts, FanChartSpec())
+    ...     [picture.path.name for picture in pictures]
+    ['coverage_fan.png', 'pit_histogram.png', 'coverage_curve.png']
     """
     weekly = coverage_over_time(forecasts, spec.coverage_levels)
     pit = pit_histogram(pit_values(forecasts))
@@ -115,19 +174,6 @@ def write_calibration(folder: Path, forecasts: Forecasts, spec: FanChartSpec) ->
     ]
 
 
-def write_regimes(folder: Path, forecasts: Mapping[str, Forecasts]) -> Picture:
-    """Write ``coverage_by_regime.png`` and ``.csv`` from the forecasts of each regime."""
-    curves = {name: coverage_curve(own) for name, own in forecasts.items()}
-    first = next(iter(curves.values()))
-    columns: dict[str, Any] = {"nominal": first.levels}
-    for name, curve in curves.items():
-        columns[f"observed_{name}"] = curve.observed
-        columns[f"standard_error_{name}"] = curve.error
-    save_csv(folder / "coverage_by_regime.csv", columns)
-    path = save_figure(folder / "coverage_by_regime.png", draw_coverage_by_regime(curves))
-    return Picture(path, regime_finding(curves), REGIME_GUIDE)
-
-
 def write_pnl(
     folder: Path,
     times: TimeArray,
@@ -141,6 +187,36 @@ def write_pnl(
 
     ``sharpe`` is the annual Sharpe ratio with its interval ``(value, low,
     high)``; ``baselines`` are equity curves [T] to compare with.
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist.
+    times : datetime64 [T]
+    equity, drawdown : float [T]
+    sharpe : (value, low, high), optional
+        Annual Sharpe ratio with its interval.
+    baselines : mapping of str to float [T], optional
+        Equity curves to compare with.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    ArtifactError
+        A file cannot be written.
+
+    Examples
+    --------
+    >>> from fastpanel.portfolio import drawdown, equity_curve
+    >>> pnl = 0.01 * np.random.default_rng(0).normal(size=60)
+    >>> weeks = np.datetime64("2020-01-03") + 7 * np.arange(60)
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_pnl(Path(folder), weeks, equity_curve(pnl), drawdown(pnl)).path.name
+    'pnl.png'
     """
     finding = "Capital after costs" if sharpe is None else sharpe_finding(*sharpe)
     figure = draw_pnl(times, equity, drawdown, finding=finding, baselines=baselines)
@@ -155,7 +231,34 @@ def write_pnl(
 def write_candidates(
     folder: Path, selection: SelectionLike, params: Mapping[str, Mapping[str, Any]] | None = None
 ) -> Picture:
-    """Write ``candidates.png`` (the best 20) and ``candidates.csv`` (all)."""
+    """Write ``candidates.png`` (the best 20) and ``candidates.csv`` (all).
+
+    Parameters
+    ----------
+    folder : Path
+        Made where it does not exist.
+    selection : Selection
+    params : mapping, optional
+        Candidate id to ``{path: value}``.
+
+    Returns
+    -------
+    Picture
+
+    Raises
+    ------
+    ArtifactError
+        A file cannot be written.
+
+    Examples
+    --------
+    >>> from fastpanel.selection import select
+    >>> selection = select([[[1.0, 1.1]], [[2.0, 2.1]]], [[0, 1]])
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_candidates(Path(folder), selection).path.name
+    'candidates.png'
+    """
     save_csv(folder / "candidates.csv", candidate_columns(selection, params))
     path = save_figure(folder / "candidates.png", draw_candidates(selection))
     return Picture(path, candidates_finding(selection), CANDIDATE_GUIDE)

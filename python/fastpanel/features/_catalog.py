@@ -18,6 +18,11 @@ _own: dict[str, FeatureColumn] = {}
 def catalog() -> Catalog:
     """Return every feature column, the built-in ones first.
 
+    Returns
+    -------
+    Catalog
+        A tuple of :class:`FeatureColumn`; ``to_frame()`` gives a table.
+
     Examples
     --------
     >>> catalog()[0].name, catalog()[0].lookback, catalog()[0].formula
@@ -33,6 +38,15 @@ def select(groups: str | Sequence[str], features: str | Sequence[str] | None) ->
 
     Takes the arguments of :func:`compute` and raises the same
     ``UnknownNameError`` for a name that is not there.
+
+    Parameters
+    ----------
+    groups, features
+        As in :func:`compute`.
+
+    Returns
+    -------
+    Catalog
 
     Examples
     --------
@@ -52,7 +66,7 @@ def select(groups: str | Sequence[str], features: str | Sequence[str] | None) ->
 
 
 def _named(given: str | Sequence[str], known: Sequence[str], kind: str) -> set[str]:
-    wanted = {given} if isinstance(given, str) else set(given)
+    wanted = {given} if isinstance(given, str) else set(given or ())
     if not wanted:
         raise ParameterError(f"no {kind} is chosen; there are {list(known)}")
     for name in sorted(wanted):
@@ -109,6 +123,11 @@ def register(
     replace : bool
         Take the place of an earlier feature of yours with this name.
 
+    Returns
+    -------
+    callable
+        Decorator that gives the function back.
+
     Raises
     ------
     DuplicateNameError
@@ -161,7 +180,24 @@ def register(
 
 
 def unregister(name: str) -> None:
-    """Forget a feature of :func:`register`."""
+    """Forget a feature of :func:`register`.
+
+    Parameters
+    ----------
+    name : str
+
+    Raises
+    ------
+    UnknownNameError
+        No feature of yours has this name; the built-in ones stay.
+
+    Examples
+    --------
+    >>> _ = register("doc_close")(lambda close: close)
+    >>> unregister("doc_close")
+    >>> "doc_close" in catalog().names
+    False
+    """
     if name not in _own:
         raise UnknownNameError(f"no feature of yours is named '{name}'; there are {list(_own)}")
     del _own[name]

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fastpanel._runtime import interleave
+from fastpanel._runtime import interleave, number
 from fastpanel.data import CleanBars, Panel, PriceArrays
-from fastpanel.errors import DataError
+from fastpanel.errors import DataError, ParameterError
 from fastpanel.features._catalog import catalog, select
 from fastpanel.features._inputs import EPS, Inputs
 
@@ -54,6 +54,8 @@ def compute(
         asked for and there are no daily bars.
     UnknownNameError
         An unknown group or feature.
+    ParameterError
+        No group is chosen, or ``eps`` is not positive.
 
     Notes
     -----
@@ -71,6 +73,10 @@ def compute(
     >>> fp.features.compute(clean, "momentum").features
     ('z_mom_4w', 'z_mom_12w', 'z_mom_26w', 'ema_spread_4w_26w', 'ema_spread_12w_26w')
     """
+    if not isinstance(clean, CleanBars):
+        raise DataError(f"clean is a {type(clean).__name__}; give fp.clean_bars(bars)")
+    if not number(eps, "eps") > 0:
+        raise ParameterError(f"eps must be positive, got {eps}")
     chosen = select(groups, features)
     inputs = Inputs(clean, {column.name: column for column in catalog()}, eps)
     week = inputs.weekly

@@ -26,6 +26,7 @@ from fastpanel.models._contract import (
 )
 from fastpanel.models._forecaster import Forecaster, load
 from fastpanel.models._memory import MemoryEstimate, estimate_memory
+from fastpanel.models._progression import fit_progression
 from fastpanel.models._registries import (
     complexity,
     default_guide_registry,
@@ -78,6 +79,7 @@ __all__ = [
     "estimate_memory",
     "fit",
     "fit_many",
+    "fit_progression",
     "group_windows",
     "guide_registry",
     "hidden_states",

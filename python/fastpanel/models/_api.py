@@ -6,7 +6,7 @@ import importlib
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -72,14 +72,39 @@ def fit(
     return fit_many([FitJob(X_train, y_train, config, init_state)])[0]
 
 
-def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
+@overload
+def fit_many(jobs: Sequence[FitJob], *, errors: Literal["raise"] = "raise") -> list[FitState]: ...
+
+
+@overload
+def fit_many(
+    jobs: Sequence[FitJob], *, errors: Literal["return"]
+) -> list[FitState | ModelError]: ...
+
+
+def fit_many(
+    jobs: Sequence[FitJob], *, errors: Literal["raise", "return"] = "raise"
+) -> list[FitState] | list[FitState | ModelError]:
     """Fit many jobs: in NumPyro, those of one shape in one compiled program.
 
     A job's result does not depend on the other jobs beyond float rounding.
     Jobs that share training arrays (candidates on one split) are fastest, as
     they share one matrix product per step. Pyro jobs run one by one.
 
-    Parameters and errors as for :func:`fit`; an error names the job's position.
+    Parameters
+    ----------
+    jobs : sequence of FitJob
+        Arguments as for :func:`fit`, and the same errors; an error names the job's
+        position.
+
+    Parameters
+    ----------
+    jobs
+        What to fit.
+    errors
+        ``"return"``: a fit that became non-finite or misses ``training.require``
+        gives its ModelError instead of a state and leaves the others alone. What
+        is wrong before the first step is raised in either case.
 
     Returns
     -------
@@ -91,7 +116,7 @@ def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
     >>> fit_many([])
     []
     """
-    states: dict[int, FitState] = {}
+    states: dict[int, Any] = {}
     pending: dict[str, list[tuple[int, FitJob, Any]]] = {"numpyro": [], "pyro": []}
     shared: dict[Any, Prepared] = {}
     for position, job in enumerate(jobs):
@@ -114,7 +139,12 @@ def fit_many(jobs: Sequence[FitJob]) -> list[FitState]:
         engine = _engine(backend)
         works = [engine.Work(*ready, job.init_state) for _, job, ready in entries]
         for (position, _, ready), trained in zip(entries, engine.fit_many(works), strict=True):
-            states[position] = _state(position, backend, ready, trained)
+            try:
+                states[position] = _state(position, backend, ready, trained)
+            except ModelError as error:
+                if errors == "raise":
+                    raise
+                states[position] = error
     return [states[position] for position in range(len(jobs))]
 
 
@@ -148,6 +178,8 @@ def predict(
     ------
     ShapeError, ModelError
         The features or the configuration do not fit the state.
+    ParameterError
+        ``state`` is no fit, or ``num_samples`` no whole number of at least 1.
 
     Examples
     --------
@@ -164,6 +196,16 @@ def predict(
 def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
     """Predict many jobs; vectorised, independent and ordered as in :func:`fit_many`.
 
+    Parameters
+    ----------
+    jobs : sequence of PredictJob
+        Arguments as for :func:`predict`, and the same errors.
+
+    Returns
+    -------
+    list of dict
+        ``samples`` and ``mean`` of each job, in the order of the jobs.
+
     Examples
     --------
     >>> predict_many([])
@@ -174,9 +216,16 @@ def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
     for position, job in enumerate(jobs):
         parsed = parse_config(job.config)
         section, state = parsed.model, job.state
+        if not isinstance(state, FitState):
+            raise ParameterError(
+                f"state is a {type(state).__name__}; give what fit returned: "
+                "predict(X_pred, state, config, num_samples)"
+            )
         state.require(section.model_name, section.guide_name, state.n_assets, state.n_features)
-        if job.num_samples < 1:
-            raise ParameterError(f"num_samples is {job.num_samples}; give at least 1")
+        if not hasattr(job.num_samples, "__index__") or job.num_samples < 1:
+            raise ParameterError(
+                f"num_samples is {job.num_samples!r}; give a whole number of at least 1"
+            )
         X, unusable = prediction_features(job.X, state.n_assets, state.n_features)
         backend = resolve_backend(section.backend, section.model_name, section.guide_name)
         _check_portable(state, backend)

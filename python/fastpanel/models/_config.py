@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 
@@ -115,7 +116,8 @@ class TrainingConfig(StrictModel):
     require: RequireConfig = RequireConfig()
     """Limits on the fit's report."""
     standardize_targets: bool = True
-    """Scale targets by their training mean and standard deviation per asset."""
+    """Take off each asset's median and divide by its robust spread (1.4826 MAD), both of the
+    training targets."""
 
 
 class ModelConfig(StrictModel):
@@ -154,7 +156,18 @@ class FitConfig(StrictModel):
 
 
 def parse_config(config: Mapping[str, Any]) -> FitConfig:
-    """Read the sections of a fit; other top-level sections belong to others."""
+    """Read the sections of a fit; other top-level sections belong to others.
+
+    A section that is nearly named as one of a fit is an error, as it would be
+    passed over.
+    """
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"model config is {config!r:.60}; give a mapping of sections")
+    fields = list(FitConfig.model_fields)
+    for key in config:
+        near = difflib.get_close_matches(str(key), fields, n=1, cutoff=0.8)
+        if near and key not in fields:
+            raise ConfigError(f"model config: {key}: unknown key; did you mean '{near[0]}'?")
     own = {key: config[key] for key in FitConfig.model_fields if key in config}
     return parse(FitConfig, own, source="model config")
 

@@ -100,7 +100,7 @@ class Forecaster:
             The panel has no targets.
         """
         if panel.targets is None:
-            raise DataError("the panel has no targets; give Panel(..., targets=y)")
+            raise DataError("the panel has no targets; give panel.with_targets(returns)")
         index: IntArray = np.arange(len(panel)) if rows is None else np.asarray(rows)
         if transform is not None and transform.train_intervals[-1, 1] > index[-1] + 1:
             raise DataError(
@@ -195,11 +195,29 @@ class Forecaster:
 def load(folder: str | Path) -> Forecaster:
     """Read what :meth:`Forecaster.save` wrote.
 
+    Parameters
+    ----------
+    folder : path
+        The folder of one forecaster.
+
+    Returns
+    -------
+    Forecaster
+        Its forecasts are those of the one that was saved, bit for bit on the same
+        machine and versions.
+
     Raises
     ------
     ArtifactError
         A file is missing, was changed, is of a newer format or of something
         else. Pickled files are never opened.
+
+    Examples
+    --------
+    >>> load("no/such/folder")
+    Traceback (most recent call last):
+        ...
+    fastpanel.errors.ArtifactError: missing file: no/such/folder/forecaster.json
     """
     folder = Path(folder)
     refuse_pickle(folder)

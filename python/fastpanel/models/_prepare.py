@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpanel._runtime import canonical
 from fastpanel.errors import DataError, ShapeError
 from fastpanel.models._chain import stretch_ends
 from fastpanel.models._config import FitConfig, SVIConfig
@@ -91,7 +92,7 @@ def prepare(X: Any, y: Any, config: Mapping[str, Any], parsed: FitConfig) -> Pre
 
 def prediction_features(X: Any, n_assets: int, n_features: int) -> tuple[FloatArray, BoolArray]:
     """Features with 0 at entries that have a NaN, and the mask of those entries."""
-    features = np.asarray(X, dtype=np.float64)
+    features = canonical(X, "X_pred")
     if features.ndim != 3 or features.shape[1:] != (n_assets, n_features):
         raise ShapeError(
             f"X_pred has shape {features.shape}, but the state was fitted on "
@@ -126,8 +127,7 @@ def target_scale(y: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 
 def _arrays(X: Any, y: Any) -> tuple[FloatArray, FloatArray]:
-    features = np.ascontiguousarray(X, dtype=np.float64)
-    targets = np.ascontiguousarray(y, dtype=np.float64)
+    features, targets = canonical(X, "X_train"), canonical(y, "y_train")
     if features.ndim != 3:
         raise ShapeError(f"X_train has shape {features.shape}; give [T, A, F]")
     if targets.shape != features.shape[:2]:

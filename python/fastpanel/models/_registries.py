@@ -59,6 +59,11 @@ def register_model(name: str, *, backend: str = "pyro") -> Callable[[T], T]:
     backend
         ``"pyro"`` or ``"numpyro"``; the same name may exist in both.
 
+    Returns
+    -------
+    callable
+        Decorator that gives the model back.
+
     Raises
     ------
     ModelError
@@ -85,12 +90,54 @@ def register_guide(name: str, *, backend: str = "pyro") -> Callable[[T], T]:
 
     A factory that accepts a second argument ``model`` is given the model too
     (as automatic guides need it). Rules and errors as in :func:`register_model`.
+
+    Parameters
+    ----------
+    name : str
+        What ``model.guide_name`` refers to.
+    backend : {"pyro", "numpyro"}
+
+    Returns
+    -------
+    callable
+        Decorator that gives the factory back.
+
+    Examples
+    --------
+    >>> @register_guide("doc_empty_guide")
+    ... class Empty:
+    ...     def __init__(self, params):
+    ...         pass
+    ...     def __call__(self, batch):
+    ...         ...
+    >>> guide_registry("pyro")["doc_empty_guide"] is Empty
+    True
     """
     return _checked_adder(guide_registry(backend), name, "guide")
 
 
 def register_prebuild(name: str) -> Callable[[T], T]:
-    """Register a hook ``(PrebuildContext) -> PrebuildResult``."""
+    """Register a hook ``(PrebuildContext) -> PrebuildResult``.
+
+    Parameters
+    ----------
+    name : str
+        What ``model.prebuild.name`` refers to.
+
+    Returns
+    -------
+    callable
+        Decorator that gives the hook back.
+
+    Examples
+    --------
+    >>> from fastpanel.models import PrebuildResult
+    >>> @register_prebuild("doc_nothing")
+    ... def nothing(context):
+    ...     return PrebuildResult()
+    >>> "doc_nothing" in default_prebuild_registry()
+    True
+    """
     return _adder(_PREBUILDS, name)
 
 
@@ -100,6 +147,17 @@ def register_metric(name: str, scope: str = "inner") -> Callable[[T], T]:
     An inner builder receives the scoring spec and returns a callable
     ``(y_true, pred, score_spec) -> float``. Outer metrics live in a registry of
     their own, so one name may exist in both scopes.
+
+    Parameters
+    ----------
+    name : str
+        What ``scoring.spec.metric_name`` or ``outer.metrics`` refers to.
+    scope : {"inner", "outer"}
+
+    Returns
+    -------
+    callable
+        Decorator that gives the builder back.
 
     Raises
     ------
@@ -122,12 +180,43 @@ def register_complexity(model_name: str) -> Callable[[T], T]:
 
     The value is the effective number of free parameters; it breaks ties
     between candidates that forecast equally well.
+
+    Parameters
+    ----------
+    model_name : str
+        Name of the model, whether it is registered yet or not.
+
+    Returns
+    -------
+    callable
+        Decorator that gives the function back.
+
+    Examples
+    --------
+    >>> @register_complexity("doc_flat_model")
+    ... def size(params, n_assets, n_features):
+    ...     return n_assets
+    >>> complexity("doc_flat_model", {}, 4, 3)
+    4.0
     """
     return _adder(_COMPLEXITY, model_name)
 
 
 def complexity(model_name: str, params: Mapping[str, Any], n_assets: int, n_features: int) -> float:
     """Effective number of free parameters of a model with these parameters.
+
+    Parameters
+    ----------
+    model_name : str
+    params : mapping
+        ``model.params``.
+    n_assets, n_features : int
+        A and F of the panel.
+
+    Returns
+    -------
+    float
+        It breaks ties between candidates that forecast equally well.
 
     Raises
     ------
@@ -147,24 +236,64 @@ def complexity(model_name: str, params: Mapping[str, Any], n_assets: int, n_feat
 def default_model_registry(backend: str = "pyro") -> Registry[Callable[..., Any]]:
     """Models of one back end, the built-in ones included.
 
+    Parameters
+    ----------
+    backend : {"pyro", "numpyro"}
+
+    Returns
+    -------
+    Registry
+        Name to factory; an unknown name raises ``UnknownNameError``.
+
     Raises
     ------
     MissingExtraError
         The back end is not installed.
+
+    Examples
+    --------
+    >>> "factor_model_v1" in default_model_registry("numpyro")
+    True
     """
     _import_builtin(backend, _BUILTIN_MODELS)
     return model_registry(backend)
 
 
 def default_guide_registry(backend: str = "pyro") -> Registry[Callable[..., Any]]:
-    """Guides of one back end, the built-in ones included; errors as for models."""
+    """Guides of one back end, the built-in ones included; errors as for models.
+
+    Parameters
+    ----------
+    backend : {"pyro", "numpyro"}
+
+    Returns
+    -------
+    Registry
+        Name to factory; an unknown name raises ``UnknownNameError``.
+
+    Examples
+    --------
+    >>> "factor_guide_v1" in default_guide_registry("numpyro")
+    True
+    """
     own = _NUMPYRO_GUIDES if backend == "numpyro" else ()
     _import_builtin(backend, _BUILTIN_GUIDES + own)
     return guide_registry(backend)
 
 
 def default_prebuild_registry() -> Registry[Callable[..., Any]]:
-    """Prebuild hooks, the built-in ones included."""
+    """Prebuild hooks, the built-in ones included.
+
+    Returns
+    -------
+    Registry
+        Name to hook; an unknown name raises ``UnknownNameError``.
+
+    Examples
+    --------
+    >>> "factor_prior_init" in default_prebuild_registry()
+    True
+    """
     for name in _BUILTIN_PREBUILDS:
         importlib.import_module(f"fastpanel.models.prebuilds.{name}")
     return _PREBUILDS
@@ -172,6 +301,16 @@ def default_prebuild_registry() -> Registry[Callable[..., Any]]:
 
 def run_prebuild(name: str, context: PrebuildContext) -> PrebuildResult:
     """Run a registered hook on training rows.
+
+    Parameters
+    ----------
+    name : str
+    context : PrebuildContext
+        Rows that every fold may train on.
+
+    Returns
+    -------
+    PrebuildResult
 
     Raises
     ------
@@ -197,22 +336,84 @@ def run_prebuild(name: str, context: PrebuildContext) -> PrebuildResult:
 
 
 def model_registry(backend: str) -> Registry[Callable[..., Any]]:
-    """Return the models of one back end, without importing the built-in ones."""
+    """Return the models of one back end, without importing the built-in ones.
+
+    Parameters
+    ----------
+    backend : {"pyro", "numpyro"}
+
+    Returns
+    -------
+    Registry
+        Name to factory.
+
+    Examples
+    --------
+    >>> "no_such_model" in model_registry("pyro")
+    False
+    """
     return _MODELS[_known(backend, BACKENDS, "backend")]
 
 
 def guide_registry(backend: str) -> Registry[Callable[..., Any]]:
-    """Return the guides of one back end, without importing the built-in ones."""
+    """Return the guides of one back end, without importing the built-in ones.
+
+    Parameters
+    ----------
+    backend : {"pyro", "numpyro"}
+
+    Returns
+    -------
+    Registry
+        Name to factory.
+
+    Examples
+    --------
+    >>> "no_such_guide" in guide_registry("pyro")
+    False
+    """
     return _GUIDES[_known(backend, BACKENDS, "backend")]
 
 
 def metric_registry(scope: str = "inner") -> Registry[Callable[..., Any]]:
-    """Metric builders of one scope."""
+    """Metric builders of one scope.
+
+    Parameters
+    ----------
+    scope : {"inner", "outer"}
+
+    Returns
+    -------
+    Registry
+        Name to builder (inner) or function (outer).
+
+    Examples
+    --------
+    >>> import fastpanel.simulation  # registers the built-in inner metrics
+    >>> "energy_score" in metric_registry("inner")
+    True
+    """
     return _METRICS[_known(scope, SCOPES, "scope")]
 
 
 def resolve_backend(backend: str, model_name: str, guide_name: str) -> str:
-    """Turn ``auto`` into a back end: NumPyro where it has both names, else Pyro."""
+    """Turn ``auto`` into a back end: NumPyro where it has both names, else Pyro.
+
+    Parameters
+    ----------
+    backend : {"auto", "pyro", "numpyro"}
+    model_name, guide_name : str
+
+    Returns
+    -------
+    str
+        ``"pyro"`` or ``"numpyro"``.
+
+    Examples
+    --------
+    >>> resolve_backend("auto", "factor_model_v1", "factor_guide_v1")
+    'numpyro'
+    """
     if backend != "auto":
         return _known(backend, BACKENDS, "backend")
     if importlib.util.find_spec("numpyro") is None:

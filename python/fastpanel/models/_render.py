@@ -120,6 +120,10 @@ def trace_shapes(
     config, batch, guide
         As for :func:`render_model`.
 
+    Returns
+    -------
+    str
+
     Examples
     --------
     >>> print(trace_shapes({"model": {"model_name": "test_model", "backend": "pyro"}}))

@@ -32,7 +32,7 @@ def predict_chunks(
     X_pred, state, config, num_samples
         As for :func:`predict`.
     max_mib
-        Bound on the draws of one chunk at their peak, in MiB (40 bytes per
+        Bound on the draws of one chunk at their peak, in MiB (48 bytes per
         draw of an asset and week). At least one week is drawn at a time.
 
     Yields

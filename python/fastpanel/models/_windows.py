@@ -34,6 +34,16 @@ def segments(n_rows: int, train_index: ArrayLike | None = None) -> list[tuple[in
         Their positions on the full time axis, strictly increasing; None means
         that there is no gap.
 
+    Returns
+    -------
+    list of (start, stop)
+        In time order; together they cover all training rows.
+
+    Raises
+    ------
+    ShapeError, ParameterError
+        ``train_index`` has another length or does not increase strictly.
+
     Examples
     --------
     >>> segments(5, [3, 4, 9, 10, 11])
@@ -116,6 +126,19 @@ def group_windows(
 
     Without a window length the full sequence drives every step, however many
     stretches it has.
+
+    Parameters
+    ----------
+    windows : list of Window
+        Of :func:`build_windows`.
+    window_len : int or None
+        Rows of a window; None = the full sequence.
+    grad_accum_steps : int
+        Windows per optimiser step.
+
+    Returns
+    -------
+    list of list of Window
 
     Examples
     --------

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpanel._runtime import real
 from fastpanel.errors import DataError, ShapeError
 from fastpanel.portfolio._cvar import min_cvar
 from fastpanel.portfolio._limits import fit_limits, inside
@@ -99,9 +100,11 @@ def _checked(weights: Any, count: int, method: str) -> FloatArray:
 
 
 def _read(pred: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
+    if not isinstance(pred, Mapping):
+        raise DataError(f"pred is a {type(pred).__name__}; give {{'samples': draws}}")
     if "samples" not in pred:
         raise DataError(f"pred needs the key 'samples', it has {sorted(pred)}")
-    samples = np.asarray(pred["samples"], dtype=np.float64)
+    samples = real(pred["samples"], "pred['samples']")
     if samples.ndim == 3:
         if samples.shape[1] != 1:
             raise ShapeError(
@@ -114,7 +117,7 @@ def _read(pred: Mapping[str, Any]) -> tuple[FloatArray, FloatArray]:
     given = pred.get("mean")
     if given is None:
         return samples, samples.mean(axis=0)
-    mean = np.asarray(given, dtype=np.float64)
+    mean = real(given, "pred['mean']")
     if mean.shape not in {(samples.shape[1],), (1, samples.shape[1])}:
         raise ShapeError(f"pred['mean'] must be [A] = ({samples.shape[1]},), got {mean.shape}")
     return samples, mean.reshape(-1)

@@ -56,6 +56,22 @@ def outer_metrics(record: OuterRecord, names: Sequence[str] = OUTER_METRICS) -> 
     ``fastpanel.models.register_metric(name, scope="outer")`` adds a function
     of one :class:`OuterRecord`.
 
+    Parameters
+    ----------
+    record : OuterRecord
+        What was recorded of the outer weeks; a metric whose input is absent is NaN.
+    names : sequence of str
+
+    Returns
+    -------
+    dict
+        Name to value.
+
+    Raises
+    ------
+    UnknownNameError
+        A name that is not registered.
+
     Examples
     --------
     >>> record = OuterRecord(pnl=np.array([0.02, -0.01, 0.02]))

@@ -121,6 +121,15 @@ def effective_trials(performance: ArrayLike) -> float:
         Per period and strategy. Periods with a NaN are left out; a strategy
         that never changes counts as nothing new.
 
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ShapeError, DataError
+        Another shape, or fewer than two complete periods.
+
     Examples
     --------
     >>> x = np.random.default_rng(0).normal(size=(1000, 2))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from fastpanel._runtime import real
 from fastpanel.errors import DataError, ShapeError
 from fastpanel.typing import ArrayLike, FloatArray
 
 
 def as_pnl(pnl: ArrayLike) -> FloatArray:
     """Check a series of returns [T]: one axis, no infinity."""
-    values = np.asarray(pnl, dtype=np.float64)
+    values = real(pnl, "pnl")
     if values.ndim != 1:
         raise ShapeError(f"pnl must be [T], got shape {values.shape}")
     if np.isinf(values).any():
@@ -21,8 +22,21 @@ def as_pnl(pnl: ArrayLike) -> FloatArray:
 def equity_curve(pnl: ArrayLike) -> FloatArray:
     """Capital after each period, from 1 before the first, gains reinvested.
 
-    ``pnl`` [T] are returns per period; a NaN period leaves the capital as it
-    is, a loss of everything ends at 0.
+    A NaN period leaves the capital as it is, a loss of everything ends at 0.
+
+    Parameters
+    ----------
+    pnl : float [T]
+        Simple return per period.
+
+    Returns
+    -------
+    float64 [T]
+
+    Raises
+    ------
+    ShapeError, DataError
+        More than one axis, or an infinite return.
 
     Examples
     --------
@@ -35,6 +49,20 @@ def equity_curve(pnl: ArrayLike) -> FloatArray:
 
 def drawdown(pnl: ArrayLike) -> FloatArray:
     """Loss against the highest capital so far, [T], in [-1, 0].
+
+    Parameters
+    ----------
+    pnl : float [T]
+        Simple return per period; NaN leaves the capital as it is.
+
+    Returns
+    -------
+    float64 [T]
+
+    Raises
+    ------
+    ShapeError, DataError
+        More than one axis, or an infinite return.
 
     Examples
     --------
@@ -49,7 +77,19 @@ def drawdown(pnl: ArrayLike) -> FloatArray:
 def turnover(weights: ArrayLike) -> float:
     """Mean traded value per period, ``mean_t(sum(|w_t - w_(t-1)|))``, from cash at the start.
 
-    ``weights`` [T, A] are the shares held in each period.
+    Parameters
+    ----------
+    weights : float [T, A]
+        Shares of the capital held in each period; finite.
+
+    Returns
+    -------
+    float
+
+    Raises
+    ------
+    ShapeError, DataError
+        Another shape, or a weight that is not finite.
 
     Examples
     --------

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from fastpanel._runtime import real
 from fastpanel.errors import DataError, ParameterError, ShapeError
 from fastpanel.portfolio._spec import CostSpec, as_spec
 from fastpanel.typing import ArrayLike, FloatArray
@@ -40,6 +41,11 @@ def compute_pnl(
     cost_spec : CostSpec, mapping or None
         None = no costs.
 
+    Returns
+    -------
+    float
+        Simple return after costs.
+
     Raises
     ------
     ShapeError
@@ -57,7 +63,7 @@ def compute_pnl(
     costs = as_spec(CostSpec, cost_spec, "cost")
     weights = _weights("w", w)
     before = np.zeros_like(weights) if w_prev is None else _weights("w_prev", w_prev)
-    returns = np.asarray(y_t, dtype=np.float64)
+    returns = real(y_t, "y_t")
     if not weights.shape == returns.shape == before.shape:
         raise ShapeError(
             f"w {weights.shape}, y_t {returns.shape} and w_prev {before.shape} must be equal [A]"
@@ -75,6 +81,22 @@ def compute_pnl(
 def simple_returns(returns: ArrayLike, kind: Literal["simple", "log"]) -> FloatArray:
     """Convert ``"simple"`` or ``"log"`` returns of any shape to simple ones; NaN stays NaN.
 
+    Parameters
+    ----------
+    returns : float, any shape
+    kind : {"simple", "log"}
+        What they are.
+
+    Returns
+    -------
+    float64, same shape
+        A copy.
+
+    Raises
+    ------
+    ParameterError
+        Another kind.
+
     Examples
     --------
     >>> simple_returns([0.0, 0.6931471805599453], "log").round(12).tolist()
@@ -89,7 +111,7 @@ def simple_returns(returns: ArrayLike, kind: Literal["simple", "log"]) -> FloatA
 
 
 def _weights(name: str, values: ArrayLike) -> FloatArray:
-    weights = np.asarray(values, dtype=np.float64)
+    weights = real(values, name)
     if weights.ndim != 1:
         raise ShapeError(f"{name} must be [A], got shape {weights.shape}")
     if not np.isfinite(weights).all():

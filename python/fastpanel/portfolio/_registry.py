@@ -18,7 +18,18 @@ _ALLOCATORS = Registry[Allocator]("allocator")
 
 
 def allocators() -> Registry[Allocator]:
-    """Every allocator by the name that ``allocation.method`` takes."""
+    """Every allocator by the name that ``allocation.method`` takes.
+
+    Returns
+    -------
+    Registry
+        An unknown name raises ``UnknownNameError``.
+
+    Examples
+    --------
+    >>> "min_cvar" in allocators()
+    True
+    """
     return _ALLOCATORS
 
 
@@ -31,6 +42,15 @@ def register_allocator(name: str) -> Callable[[Allocator], Allocator]:
     it, for the n assets that are there; it returns n weights. Whatever it
     returns is brought inside ``gross``, ``max_weight`` and ``long_only``; a
     ``net`` is its own affair.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Decorator that gives the function back.
 
     Raises
     ------

@@ -43,7 +43,7 @@ def clean(
     return [
         _decide(
             names,
-            count[k] / (len(rows) * cube.values.shape[1]),
+            count[k] / max(1, cube.entries(rows)),
             variance[k],
             None if corr is None else np.abs(corr[k]),
             spec,
@@ -96,7 +96,8 @@ def _decide(
     if not len(kept):
         first = next(iter(reasons.items()))
         raise DataError(
-            f"cleaning drops all {len(names)} features; the first one, '{first[0]}': {first[1]}"
+            f"cleaning drops all {len(names)} features; the first one, '{first[0]}': {first[1]}. "
+            "Lower that limit, train on later rows, or say where assets are absent (absent=)"
         )
     return Cleaning(kept, reasons)
 

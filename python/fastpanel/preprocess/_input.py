@@ -15,15 +15,23 @@ from fastpanel.typing import ArrayLike, BoolArray, FloatArray, IntArray
 
 @dataclass(frozen=True)
 class Cube:
-    """Values ``[T, A, F]`` with an optional mask, ready for the core."""
+    """Values ``[T, A, F]`` with an optional mask, ready for the core.
+
+    ``absent [T, A]`` says where an asset is not there at all.
+    """
 
     values: FloatArray
     mask: BoolArray | None
     assets: tuple[str, ...]
+    absent: BoolArray | None = None
 
     @classmethod
     def check(
-        cls, X: ArrayLike, mask: ArrayLike | None, asset_names: Sequence[str] | None = None
+        cls,
+        X: ArrayLike,
+        mask: ArrayLike | None,
+        asset_names: Sequence[str] | None = None,
+        absent: ArrayLike | None = None,
     ) -> Cube:
         """Check shapes and dtypes; copies only what is not canonical."""
         values = canonical(X, "X", ndim=3)
@@ -35,7 +43,18 @@ class Cube:
                 f"asset_names has {len(assets)} names, but X {values.shape} has "
                 f"{values.shape[1]} assets"
             )
-        return cls(values, _check_mask(mask, values.shape), tuple(map(str, assets)))
+        return cls(
+            values,
+            _check_mask("mask", mask, values.shape, "missing"),
+            tuple(map(str, assets)),
+            _check_mask("absent", absent, values.shape[:2], "not there"),
+        )
+
+    def entries(self, rows: IntArray) -> int:
+        """Asset-weeks of some rows in which the asset is there."""
+        whole = len(rows) * self.values.shape[1]
+        away = 0 if self.absent is None else int(self.absent[rows].sum())
+        return int(whole - away)
 
     def observed(self, rows: IntArray, features: IntArray) -> FloatArray:
         """Return the values of some rows and features as a copy, NaN where missing."""
@@ -45,19 +64,23 @@ class Cube:
         return values
 
 
-def _check_mask(mask: ArrayLike | None, shape: tuple[int, ...]) -> BoolArray | None:
+def _check_mask(
+    name: str, mask: ArrayLike | None, shape: tuple[int, ...], meaning: str
+) -> BoolArray | None:
     if mask is None:
         return None
     array = np.asarray(mask)
     if array.shape != shape:
-        raise ShapeError(f"mask has shape {array.shape}, X has {shape}")
+        raise ShapeError(f"{name} has shape {array.shape}, X has {shape}")
     if array.dtype != np.bool_:
-        raise ParameterError(f"mask must be bool (True = missing), got dtype {array.dtype}")
+        raise ParameterError(f"{name} must be bool (True = {meaning}), got dtype {array.dtype}")
     return np.ascontiguousarray(array)
 
 
 def check_names(feature_names: Sequence[str], count: int) -> tuple[str, ...]:
     """Return one distinct name per feature, or raise."""
+    if isinstance(feature_names, str):
+        raise ParameterError(f"feature_names must be a sequence of names, got {feature_names!r}")
     names = tuple(map(str, feature_names))
     if len(names) != count:
         raise ShapeError(f"feature_names has {len(names)} names, but X has {count} features")

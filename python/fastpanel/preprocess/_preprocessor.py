@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from fastpanel.config import parse
 from fastpanel.errors import ShapeError
 from fastpanel.preprocess._clean import clean, pooled_moments
@@ -65,6 +67,7 @@ class PanelPreprocessor:
         mask: ArrayLike | None = None,
         rows: ArrayLike | None = None,
         asset_names: Sequence[str] | None = None,
+        absent: ArrayLike | None = None,
     ) -> PreprocessState:
         """Clean and scale on the training rows.
 
@@ -79,6 +82,10 @@ class PanelPreprocessor:
             Training rows; all rows without it. No other row is read.
         asset_names : sequence of str, [A], optional
             For error messages.
+        absent : bool array-like [T, A], optional
+            True = the asset is not there that week (not listed yet, or no
+            longer). Such asset-weeks do not count as missing for
+            ``min_usable_ratio``; mask their values, or make them NaN.
 
         Returns
         -------
@@ -98,7 +105,7 @@ class PanelPreprocessor:
         per asset and feature, and ``F**2`` products per entry for the
         duplicates (none with ``max_abs_corr=1``).
         """
-        cube = Cube.check(X, mask, asset_names)
+        cube = Cube.check(X, mask, asset_names, absent)
         return self._fit(cube, feature_names, [check_rows(rows, len(cube.values))])[0]
 
     def fit_splits(
@@ -108,6 +115,7 @@ class PanelPreprocessor:
         folds: Iterable[Fold | ArrayLike],
         mask: ArrayLike | None = None,
         asset_names: Sequence[str] | None = None,
+        absent: ArrayLike | None = None,
     ) -> list[PreprocessState]:
         """Fit on the training rows of every fold, bit-equal to separate fits.
 
@@ -117,17 +125,17 @@ class PanelPreprocessor:
 
         Parameters
         ----------
-        X, feature_names, mask, asset_names
+        X, feature_names, mask, asset_names, absent
             As in :meth:`fit`.
-        folds : iterable of Fold or of training rows
-            Only ``fold.train`` is used.
+        folds : iterable of Fold, of (train, test) pairs or of training rows
+            Only the training rows are used.
 
         Returns
         -------
         list of PreprocessState
             One per fold; they may keep different features.
         """
-        cube = Cube.check(X, mask, asset_names)
+        cube = Cube.check(X, mask, asset_names, absent)
         return self._fit(cube, feature_names, _rows_of(folds, len(cube.values)))
 
     def refit(
@@ -226,7 +234,11 @@ def _statistics(scaler: Scaler) -> dict[str, Any]:
 
 
 def _rows_of(folds: Iterable[Fold | ArrayLike], times: int) -> list[IntArray]:
-    return [
-        check_rows(fold.train if isinstance(fold, Fold) else fold, times, f"fold {k}")
-        for k, fold in enumerate(folds)
-    ]
+    return [check_rows(_train_of(fold), times, f"fold {k}") for k, fold in enumerate(folds)]
+
+
+def _train_of(fold: Any) -> Any:
+    if isinstance(fold, Fold):
+        return fold.train
+    pair = isinstance(fold, tuple) and len(fold) == 2 and all(np.ndim(part) == 1 for part in fold)
+    return fold[0] if pair else fold  # what a splitter yields is (train, test)

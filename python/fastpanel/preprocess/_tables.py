@@ -46,6 +46,17 @@ class PCAResult:
 def identity(x: Any, *, copy: bool = False) -> Any:
     """Return the table itself, or a copy of it.
 
+    Parameters
+    ----------
+    x : any table or array
+    copy : bool
+        Return a copy.
+
+    Returns
+    -------
+    object
+        ``x`` or its copy, of the same type.
+
     Raises
     ------
     ParameterError
@@ -53,9 +64,7 @@ def identity(x: Any, *, copy: bool = False) -> Any:
 
     Examples
     --------
-    >>> import datetime
-
-    import numpy as np
+    >>> import numpy as np
     >>> x = np.ones(3)
     >>> identity(x) is x, identity(x, copy=True) is x
     (True, False)
@@ -91,6 +100,12 @@ def zscore(
     missing : {"zero", "drop"}, default "zero"
         Missing entries become 0 (the mean) after scaling, or rows with one are
         dropped before.
+
+    Returns
+    -------
+    ZScoreResult
+        Normalised ``values`` ``[n, C]`` of the range, the mask of what was
+        missing, and mean and standard deviation of each column, ``[C]``.
 
     Raises
     ------
@@ -147,6 +162,18 @@ def pca(
         Number of factors, 1 .. C.
     variance : float, optional
         In (0, 1]: as few factors as reach this share. Give this or ``k``.
+
+    Returns
+    -------
+    PCAResult
+        ``factors`` ``[n, k]``, ``loadings`` ``[C, k]``, all C eigenvalues in
+        descending order, and the normalised table.
+
+    Raises
+    ------
+    ParameterError, ShapeError, DataError
+        As :func:`zscore`; both or none of ``k`` and ``variance``, or one outside
+        its domain.
 
     Notes
     -----

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from fastpanel._jit import Loop, Reducer, pieces, reducing, scratch, share_out, shares
-from fastpanel.errors import ParameterError
 from fastpanel.rolling._window import from_table, to_table, window_of
 from fastpanel.typing import ArrayLike, FloatArray
 
@@ -75,8 +74,6 @@ def apply(
     array([nan,  3.,  2.,  0.])
     """
     rows, needed = window_of(window, min_periods)
-    if not callable(func):
-        raise ParameterError(f"func must be a function of one 1-D array, got {func!r}")
     table, shape = to_table(x, axis)
     loop = reducing(_reduce, func, "rolling.apply", "window by window")
     times, columns = table.shape

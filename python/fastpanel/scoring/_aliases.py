@@ -23,6 +23,16 @@ def vs_ensemble(
 ) -> Any:
     """:func:`variogram_score` with the argument order of ``scoringrules``.
 
+    Parameters
+    ----------
+    obs, fct, w, m_axis, v_axis, ens_w, p, estimator
+        As in :func:`variogram_score`.
+
+    Returns
+    -------
+    float or array
+        As :func:`variogram_score`, which says the errors too.
+
     Examples
     --------
     >>> import numpy as np

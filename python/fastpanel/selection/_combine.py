@@ -36,6 +36,10 @@ def combine(
     c, min_keep, max_keep
         As in :func:`select`.
 
+    Returns
+    -------
+    Selection
+
     Notes
     -----
     A candidate that failed in one fold (NaN energy score) fails here. CRPS and

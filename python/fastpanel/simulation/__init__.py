@@ -13,6 +13,7 @@ from fastpanel.simulation._experiment import Experiment as Experiment
 from fastpanel.simulation._experiment import ExperimentConfig as ExperimentConfig
 from fastpanel.simulation._experiment import build_experiment as build_experiment
 from fastpanel.simulation._hooks import Hooks as Hooks
+from fastpanel.simulation._hooks import default_hooks as default_hooks
 from fastpanel.simulation._inner import make_inner_objective as make_inner_objective
 from fastpanel.simulation._loaders import DATASET_REGISTRY as DATASET_REGISTRY
 from fastpanel.simulation._loaders import register_dataset as register_dataset
@@ -41,6 +42,7 @@ __all__ = [
     "build_experiment",
     "build_structure",
     "climatology",
+    "default_hooks",
     "evaluate_outer_walk_forward",
     "ewma_volatility",
     "load_config",

@@ -17,7 +17,7 @@ from fastpanel._version import __version__
 from fastpanel.config import StrictModel, parse
 from fastpanel.errors import ArtifactError, ConfigError, ParameterError
 from fastpanel.portfolio import AllocationSpec, CostSpec, SharpeReport
-from fastpanel.simulation._hooks import Hooks, mode_hooks
+from fastpanel.simulation._hooks import Hooks, default_hooks
 from fastpanel.simulation._keys import content_key
 from fastpanel.simulation._outer import replay
 from fastpanel.simulation._outer_store import save_book
@@ -115,6 +115,13 @@ def backtest(
     -----
     The deflated Sharpe ratio counts every replay in the folder as one more
     trial: whoever picks among replays by their outer PnL selects on test weeks.
+
+    Examples
+    --------
+    >>> backtest("no/such/run")
+    Traceback (most recent call last):
+        ...
+    fastpanel.errors.ArtifactError: no/such/run holds no run: run_manifest.json is missing
     """
     stored = load_run(run)
     config = stored.config.model_copy(
@@ -129,7 +136,7 @@ def backtest(
     }
     folder = stored.folder / FOLDER / (content_key(settings)[:8] if name is None else _safe(name))
     _refuse_others(folder, settings)
-    used = hooks or mode_hooks(config)
+    used = hooks or default_hooks(config)
     outer = replay(stored.result.dataset, stored.result.outer, config, used)
     result = replace(stored.result, outer=outer)
     trials = len(result.candidates) + _other_replays(folder) + 1
@@ -149,7 +156,33 @@ def backtest(
 
 
 def read_settings(path: str | Path) -> ReplaySettings:
-    """Sections ``allocation`` and ``cost`` of a YAML file; other keys are errors."""
+    """Sections ``allocation`` and ``cost`` of a YAML file; other keys are errors.
+
+    Parameters
+    ----------
+    path : path
+        Either section may be absent, or hold some of its keys.
+
+    Returns
+    -------
+    ReplaySettings
+        For ``backtest(run, allocation=..., cost=...)``.
+
+    Raises
+    ------
+    ConfigError
+        The file is missing or no YAML, or has mistakes; all are listed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "cheap.yml"
+    ...     _ = path.write_text("cost: {bps: 1.0}")
+    ...     settings = read_settings(path)
+    >>> settings.cost
+    {'bps': 1.0}
+    """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:

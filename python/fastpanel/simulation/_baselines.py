@@ -19,6 +19,25 @@ def climatology(y_train: FloatArray, draws: int, rng: np.random.Generator) -> Fl
 
     A missing entry of a drawn week is filled from another observed week of the
     same asset; an asset never observed stays NaN.
+
+    Parameters
+    ----------
+    y_train : float64 [n, A]
+        Targets known when the forecast is made, oldest first; NaN = missing.
+    draws : int
+        S.
+    rng : numpy Generator
+
+    Returns
+    -------
+    float64 [S, A]
+        Joint draws in the unit of ``y_train``.
+
+    Examples
+    --------
+    >>> y = np.array([[0.01, 0.02], [-0.03, 0.0]])
+    >>> climatology(y, 1000, np.random.default_rng(0)).mean(axis=0).round(2).tolist()
+    [-0.01, 0.01]
     """
     samples: FloatArray = y_train[rng.integers(len(y_train), size=draws)]
     for asset in range(y_train.shape[1]):
@@ -34,6 +53,25 @@ def ewma_volatility(y_train: FloatArray, draws: int, rng: np.random.Generator) -
 
     Pairs of assets are correlated over their common weeks; the matrix is
     repaired to be positive semidefinite. An asset never observed stays NaN.
+
+    Parameters
+    ----------
+    y_train : float64 [n, A]
+        Targets known when the forecast is made, oldest first; NaN = missing.
+    draws : int
+        S.
+    rng : numpy Generator
+
+    Returns
+    -------
+    float64 [S, A]
+        Joint draws in the unit of ``y_train``.
+
+    Examples
+    --------
+    >>> y = 0.02 * np.random.default_rng(0).normal(size=(200, 2))
+    >>> ewma_volatility(y, 1000, np.random.default_rng(0)).shape
+    (1000, 2)
     """
     observed = np.isfinite(y_train)
     weights = EWMA_DECAY ** np.arange(len(y_train) - 1, -1, -1)[:, None] * observed

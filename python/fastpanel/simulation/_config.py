@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
+from inspect import signature
+from os import PathLike
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -13,6 +15,7 @@ from pydantic import Field, field_validator, model_validator
 
 from fastpanel import models
 from fastpanel.config import StrictModel, parse
+from fastpanel.data import simulated_market
 from fastpanel.diagnostics import DiagnosticsSpec
 from fastpanel.errors import ConfigError
 from fastpanel.portfolio import OUTER_METRICS, AllocationSpec, CostSpec
@@ -61,6 +64,14 @@ class DatasetParams(StrictModel):
     """y is the return times this."""
     prefix_feature_names: bool = True
     """Name columns <group>__<feature>."""
+
+    @field_validator("simulated")
+    @classmethod
+    def _arguments(cls, given: dict[str, Any]) -> dict[str, Any]:
+        known = set(signature(simulated_market).parameters)
+        if unknown := sorted(set(given) - known):
+            raise ValueError(f"no argument {unknown[0]!r}; there are {', '.join(sorted(known))}")
+        return given
 
 
 class DataConfig(StrictModel):
@@ -279,6 +290,10 @@ def load_config(source: str | Path | Mapping[str, Any] | SimulationConfig) -> Si
         return source
     if isinstance(source, Mapping):
         return parse(SimulationConfig, source, source="simulation config")
+    if not isinstance(source, str | PathLike):
+        raise ConfigError(
+            f"the configuration is a {type(source).__name__}; give a path or a mapping"
+        )
     path = Path(source)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))

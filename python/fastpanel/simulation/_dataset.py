@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 
 from fastpanel import features
 from fastpanel._tensors import load_tensors, save_tensors
-from fastpanel.data import Panel, clean_bars, read_bars, simulated_market
+from fastpanel.data import Panel, WeeklyReturns, clean_bars, read_bars, simulated_market
 from fastpanel.errors import ArtifactError, DataError, ShapeError
 from fastpanel.simulation._config import SIMULATED, DatasetParams
 from fastpanel.simulation._stores import panel_from_stores
@@ -70,6 +69,11 @@ class Dataset:
             array.setflags(write=False)
 
     @property
+    def absent(self) -> BoolArray:
+        """Asset-weeks ``[T, A]`` without any feature: the asset is not there."""
+        return np.asarray(self.mask.all(axis=-1), dtype=np.bool_)
+
+    @property
     def digest(self) -> str:
         """SHA-256 over every value and name."""
         digest = hashlib.sha256()
@@ -89,15 +93,7 @@ def build_dataset(params: DatasetParams) -> Dataset:
     """Bars or stored features to the bundle, as the configuration says."""
     if params.bars is None:
         stored, names = panel_from_stores(params)
-        return _bundle(
-            stored.values,
-            stored.mask,
-            stored.times,
-            stored.assets,
-            names,
-            np.asarray(stored.targets),
-            params,
-        )
+        return _bundle(stored, names, np.asarray(stored.targets), params)
     if params.bars == SIMULATED:
         bars = simulated_market(**params.simulated)
     else:
@@ -117,24 +113,17 @@ def build_dataset(params: DatasetParams) -> Dataset:
     if params.prefix_feature_names:
         group_of = {column.name: column.group for column in features.catalog()}
         names = tuple(f"{group_of[name]}{_PREFIX}{name}" for name in names)
-    returns = _aligned_returns(clean, panel)
-    return _bundle(
-        np.asarray(panel.values),
-        np.asarray(panel.mask),
-        panel.times,
-        panel.assets,
-        names,
-        returns,
-        params,
-    )
+    return _bundle(panel, names, clean.returns, params)
 
 
 def dataset_from_panel(panel: Panel, params: DatasetParams) -> Dataset:
     """A bundle from a user's panel whose ``targets[t]`` is the return to predict at ``t``."""
+    if not isinstance(panel, Panel):
+        raise DataError(f"panel is a {type(panel).__name__}; give an fp.Panel with targets")
     if panel.targets is None:
         raise DataError(
-            "the panel has no targets: give Panel(..., targets=...) with targets[t] = return of "
-            "week t + 1"
+            "the panel has no targets: give panel.with_targets(returns), or Panel(..., "
+            "targets=...) with targets[t] = return of week t + 1"
         )
     targets = np.asarray(panel.targets, dtype=np.float64) * params.target_scale
     observed = np.flatnonzero(np.isfinite(targets).any(axis=1))
@@ -197,15 +186,10 @@ def load_dataset(path: Path) -> Dataset:
     return dataset
 
 
-def warn_if_built_differently(dataset: Dataset, params: DatasetParams, path: Path) -> None:
-    """Say so when a reused panel comes from other parameters than the ones asked for."""
-    wanted = params.model_dump(mode="json")
-    changed = sorted(key for key in wanted if wanted[key] != dataset.params.get(key))
-    if changed and dataset.params:
-        warnings.warn(
-            f"{path} is reused, but it was built with other values of: {', '.join(changed)}",
-            stacklevel=2,
-        )
+def built_differently(dataset: Dataset, params: DatasetParams) -> list[str]:
+    """Keys of ``data.dataset_params`` whose values are not those that built the bundle."""
+    wanted = params.model_dump(mode="json") if dataset.params else {}
+    return sorted(key for key in wanted if wanted[key] != dataset.params.get(key))
 
 
 def base_name(name: str) -> str:
@@ -213,29 +197,16 @@ def base_name(name: str) -> str:
     return name.rpartition(_PREFIX)[2]
 
 
-def _aligned_returns(clean: Any, panel: Panel) -> FloatArray:
-    returns = clean.returns
-    if tuple(returns.assets) != tuple(panel.assets) or len(returns.times) != len(panel):
-        raise ShapeError("weekly returns and features do not share weeks and assets")
-    return np.asarray(returns.values, dtype=np.float64)
-
-
 def _bundle(
-    values: FloatArray,
-    mask: BoolArray,
-    times: TimeArray,
-    assets: tuple[str, ...],
-    names: tuple[str, ...],
-    returns: FloatArray,
-    params: DatasetParams,
+    panel: Panel, names: tuple[str, ...], returns: WeeklyReturns | FloatArray, params: DatasetParams
 ) -> Dataset:
     shift = params.target_shift
-    labeled = len(times) - shift
+    labeled = len(panel) - shift
     if labeled < 1:
-        raise DataError(f"{len(times)} weeks are too few for target_shift {shift}")
-    targets = np.full_like(returns, np.nan)
-    targets[:labeled] = returns[shift:] * params.target_scale
-    return _cut(values, mask, times, assets, names, targets, labeled, params)
+        raise DataError(f"{len(panel)} weeks are too few for target_shift {shift}")
+    targets = np.asarray(panel.with_targets(returns, shift=shift).targets) * params.target_scale
+    values, mask = np.asarray(panel.values), np.asarray(panel.mask)
+    return _cut(values, mask, panel.times, panel.assets, names, targets, labeled, params)
 
 
 def _cut(

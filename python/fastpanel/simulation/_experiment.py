@@ -22,10 +22,11 @@ from fastpanel.simulation._config import (
     SimulationConfig,
 )
 from fastpanel.simulation._dataset import Dataset, dataset_from_panel
+from fastpanel.simulation._hooks import Prediction
 from fastpanel.simulation._loaders import FEATURE_STORE_PANEL, load_named
 from fastpanel.simulation._metrics import Metric
 from fastpanel.simulation._seeds import unit_seed
-from fastpanel.simulation._splits import prepare_splits
+from fastpanel.simulation._splits import SplitData, prepare_splits
 from fastpanel.simulation._structure import OuterPlan
 from fastpanel.splits import CV_REGISTRY, Fold
 
@@ -129,14 +130,16 @@ class Experiment:
                 for split, state, job in zip(splits, states, jobs, strict=True)
             ]
         )
-        spec = config.scoring.model_dump()
-        return [
-            {
-                name: float(metric(split.y_test, pred, {**spec, "transform": split.space}))
-                for name, metric in self.metrics.items()
-            }
-            for split, pred in zip(splits, forecasts, strict=True)
-        ]
+        return [self._scored(split, pred) for split, pred in zip(splits, forecasts, strict=True)]
+
+    def _scored(self, split: SplitData, pred: Prediction) -> dict[str, float]:
+        """Every metric on one fold."""
+        scoring, space = self.config.scoring, split.space
+        weekly = space.energy_score(split.y_test, pred["samples"], scoring.estimator)
+        spec = {**scoring.model_dump(), "transform": space, "energy_score": weekly}
+        return {
+            name: float(metric(split.y_test, pred, spec)) for name, metric in self.metrics.items()
+        }
 
     def run(self) -> dict[str, float]:
         """Every metric, put together over folds; empty without a fold."""
@@ -162,6 +165,11 @@ def build_experiment(
         ``trainer_name``, ``predictive``, ``metrics``, ``scoring`` and ``seed``.
     panel : Panel, optional
         With ``targets``; default: what ``data.dataset_name`` loads.
+
+    Returns
+    -------
+    Experiment
+        ``.folds`` can be looked at; ``.run()`` fits and scores.
 
     Raises
     ------

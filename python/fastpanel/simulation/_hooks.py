@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from fastpanel import models, portfolio
-from fastpanel.errors import ConfigError
+from fastpanel.errors import ConfigError, ModelError, ParameterError
 from fastpanel.models import FitJob, PredictJob
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._metrics import inner_metric
@@ -19,6 +20,16 @@ from fastpanel.typing import FloatArray
 Prediction = Mapping[str, FloatArray]
 """``samples`` [S, T, A] and optionally ``mean`` [T, A], in the unit of y."""
 State = Any
+
+_TAKES = {
+    "fit_model": ("X_train", "y_train", "config", "init_state"),
+    "predict": ("X_pred", "state", "config", "num_samples"),
+    "score": ("y_true", "pred", "score_spec"),
+    "allocate": ("pred", "alloc_spec"),
+    "compute_pnl": ("w", "y_t", "w_prev", "cost_spec"),
+    "fit_many": ("jobs",),
+    "predict_many": ("jobs",),
+}
 
 
 @dataclass(frozen=True)
@@ -33,13 +44,20 @@ class Hooks:
     predict : ``(X_pred, state, config, num_samples) -> prediction``
         ``config`` holds ``predict_index`` too: the rows' positions, as in ``train_index``.
     score : ``(y_true, pred, score_spec) -> float``, higher is better
-        ``score_spec["transform"]`` is the train-only :class:`ScoreSpace`.
+        ``score_spec["transform"]`` is the train-only :class:`ScoreSpace`,
+        ``score_spec["energy_score"]`` the weekly scores ``[T]`` of ``pred`` in it.
     allocate : ``(pred, alloc_spec) -> weights [A]``
         ``pred["samples"]`` are simple returns ``[S, A]``.
     compute_pnl : ``(w, y_t, w_prev, cost_spec) -> float``
         ``y_t [A]`` simple returns.
     fit_many, predict_many : optional batch forms
-        Used where present; they must give what the single forms give.
+        Used where present; they must give what the single forms give. ``fit_many``
+        may give a ModelError in place of a state: that fit failed, the others stand.
+
+    Raises
+    ------
+    ParameterError
+        A hook cannot be called like this; named before any work.
     """
 
     fit_model: Callable[[FloatArray, FloatArray, Mapping[str, Any], State], State]
@@ -47,17 +65,43 @@ class Hooks:
     score: Callable[[FloatArray, Prediction, Mapping[str, Any]], float]
     allocate: Callable[[Prediction, Any], FloatArray]
     compute_pnl: Callable[[FloatArray, FloatArray, FloatArray | None, Any], float]
-    fit_many: Callable[[Sequence[FitJob]], Sequence[State]] | None = None
+    fit_many: Callable[[Sequence[FitJob]], Sequence[State | ModelError]] | None = None
     predict_many: Callable[[Sequence[PredictJob]], Sequence[Prediction]] | None = None
 
-
-def mode_hooks(config: SimulationConfig) -> Hooks:
-    """The hooks of ``flags.simulation_mode``."""
-    full = config.flags.simulation_mode == "full"
-    return default_hooks(config) if full else stub_hooks(config)
+    def __post_init__(self) -> None:
+        for name, takes in _TAKES.items():
+            hook = getattr(self, name)
+            if hook is not None or not name.endswith("_many"):
+                _check_takes(name, hook, takes)
 
 
 def default_hooks(config: SimulationConfig) -> Hooks:
+    """The hooks of ``flags.simulation_mode``; replace one step of them, or several.
+
+    Parameters
+    ----------
+    config : SimulationConfig
+        It names the inner metric, too.
+
+    Returns
+    -------
+    Hooks
+
+    Examples
+    --------
+    >>> from dataclasses import replace
+    >>> from fastpanel.simulation import load_config
+    >>> def cash(pred, alloc_spec):
+    ...     return np.zeros(pred["samples"].shape[1])
+    >>> hooks = replace(default_hooks(load_config({})), allocate=cash)
+    >>> hooks.allocate({"samples": np.ones((5, 2))}, None)
+    array([0., 0.])
+    """
+    full = config.flags.simulation_mode == "full"
+    return model_hooks(config) if full else stub_hooks(config)
+
+
+def model_hooks(config: SimulationConfig) -> Hooks:
     """Real fitting, prediction, scoring, allocation and accounting."""
     metric = inner_metric(config)
     return Hooks(
@@ -66,9 +110,13 @@ def default_hooks(config: SimulationConfig) -> Hooks:
         score=metric,
         allocate=portfolio.allocate,
         compute_pnl=portfolio.compute_pnl,
-        fit_many=models.fit_many,
+        fit_many=_fit_many,
         predict_many=models.predict_many,
     )
+
+
+def _fit_many(jobs: Sequence[FitJob]) -> list[State | ModelError]:
+    return list(models.fit_many(jobs, errors="return"))
 
 
 def stub_hooks(config: SimulationConfig) -> Hooks:
@@ -101,6 +149,21 @@ def stub_hooks(config: SimulationConfig) -> Hooks:
         allocate=portfolio.allocate,
         compute_pnl=portfolio.compute_pnl,
     )
+
+
+def _check_takes(name: str, hook: Any, takes: tuple[str, ...]) -> None:
+    try:
+        signature = inspect.signature(hook)
+    except ValueError:  # compiled functions may not tell
+        return
+    except TypeError:
+        raise ParameterError(f"hook {name} is no function: {hook!r}") from None
+    try:
+        signature.bind(*takes)
+    except TypeError:
+        raise ParameterError(
+            f"hook {name} is called as {name}({', '.join(takes)}), but it takes {signature}"
+        ) from None
 
 
 def check_portable(hooks: Hooks, engine: str) -> None:

@@ -168,6 +168,28 @@ def make_inner_objective(
     -------
     InnerObjective
         ``objective(candidate_id, {path: value}) -> float``, higher is better.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> import fastpanel as fp
+    >>> times = np.datetime64("2020-01-03") + 7 * np.arange(60)
+    >>> rng = np.random.default_rng(0)
+    >>> panel = fp.Panel(rng.normal(size=(60, 2, 1)), times, ["A", "B"], ["f"],
+    ...                  targets=0.01 * rng.normal(size=(60, 2)))
+    >>> config = {"cv": {"warmup_len": 12, "group_len": 12, "q": 1},
+    ...           "predictive": {"num_samples": 16}, "flags": {"simulation_mode": "stub"}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     config["data"] = {"simulation_output_path": folder + "/run"}
+    ...     result = fp.simulation.run(config, panel=panel, progress=False)
+    >>> settings = fp.simulation.load_config(config)
+    >>> hooks, fold = fp.simulation.default_hooks(settings), result.structure.outer[0]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     objective = make_inner_objective(result.dataset, fold, settings, hooks, Path(folder))
+    ...     score = objective("0", {})
+    >>> score < 0  # minus the mean squared error
+    True
     """
     work = InnerWork(config, plan, prebuilt, hooks=hooks, dataset=dataset)
     return InnerObjective(work, folder, digest=dataset.digest, n_assets=dataset.X.shape[1])

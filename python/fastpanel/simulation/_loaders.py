@@ -25,6 +25,20 @@ def register_dataset(name: str) -> Callable[[Loader], Loader]:
     It takes a :class:`DatasetParams` and returns a ``Panel`` whose
     ``targets[t]`` is the return to predict at row ``t``, or a ``Dataset``.
 
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Decorator that gives the loader back.
+
+    Raises
+    ------
+    DuplicateNameError
+        The name is taken.
+
     Examples
     --------
     >>> import numpy as np

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from fastpanel._environment import Environment
 from fastpanel.errors import ArtifactError, ConfigError
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._dataset import Dataset, load_dataset, warn_if_built_differently
+from fastpanel.simulation._dataset import Dataset, built_differently, load_dataset
 from fastpanel.simulation._lock import FILE as LOCK
 from fastpanel.simulation._manifest import FILE as MANIFEST
 
@@ -92,7 +93,11 @@ def stored_dataset(config: SimulationConfig, folder: Path, given: Dataset | None
             f"{folder} holds a run on another panel ({_difference(dataset, given)}); choose "
             "another data.simulation_output_path"
         )
-    warn_if_built_differently(dataset, config.data.dataset_params, path)
+    if changed := built_differently(dataset, config.data.dataset_params):
+        warnings.warn(
+            f"{path} is reused, but it was built with other values of: {', '.join(changed)}",
+            stacklevel=3,
+        )
     return dataset
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from fastpanel import portfolio
+from fastpanel.errors import ModelError
 from fastpanel.preprocess import PreprocessState
 from fastpanel.progress import Reporter, SilentReporter
 from fastpanel.simulation._candidate import FitConfig, fit_config
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._dataset import Dataset, base_name
+from fastpanel.simulation._dataset import Dataset
 from fastpanel.simulation._hooks import Hooks, Prediction, State
 from fastpanel.simulation._seeds import unit_seed
 from fastpanel.simulation._space import ScoreSpace
@@ -106,10 +107,11 @@ def fit_fold_preprocessing(
     """Cleaning and scaling as of the start of the fold: its feature list stays frozen."""
     return preprocessor(config).fit(
         dataset.X[: plan.start],
-        [base_name(name) for name in dataset.features],
+        dataset.features,
         mask=dataset.mask[: plan.start],
         rows=training_rows(plan, plan.start, config),
         asset_names=list(dataset.assets),
+        absent=dataset.absent[: plan.start],
     )
 
 
@@ -147,6 +149,30 @@ def evaluate_outer_walk_forward(
     Returns
     -------
     OuterResult
+
+    Raises
+    ------
+    ModelError
+        A refit failed or misses ``training.require``; names fold, week and candidate.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import fastpanel as fp
+    >>> times = np.datetime64("2020-01-03") + 7 * np.arange(60)
+    >>> rng = np.random.default_rng(0)
+    >>> panel = fp.Panel(rng.normal(size=(60, 2, 1)), times, ["A", "B"], ["f"],
+    ...                  targets=0.01 * rng.normal(size=(60, 2)))
+    >>> config = {"cv": {"warmup_len": 12, "group_len": 12, "q": 1},
+    ...           "predictive": {"num_samples": 16}, "flags": {"simulation_mode": "stub"}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     config["data"] = {"simulation_output_path": folder + "/run"}
+    ...     result = fp.simulation.run(config, panel=panel, progress=False)
+    >>> settings = fp.simulation.load_config(config)
+    >>> fold, hooks = result.structure.outer[0], fp.simulation.default_hooks(settings)
+    >>> again = evaluate_outer_walk_forward(result.dataset, fold, "0", {}, settings, hooks)
+    >>> bool((again.samples == result.outer[0].samples).all())
+    True
     """
     base = fit_config(config, values, prebuilt)
     base["pad_to"] = largest_fit(dataset, config)
@@ -171,7 +197,14 @@ def evaluate_outer_walk_forward(
                 week = _week_config(base, config, plan, i, train, warm=state is not None)
                 Z = scaler.transform(dataset.X[train], dataset.mask[train])
                 start = state if config.outer.warm_start else None
-                state = hooks.fit_model(Z, dataset.y[train], week, start)
+                try:
+                    state = hooks.fit_model(Z, dataset.y[train], week, start)
+                except ModelError as error:
+                    label = str(dataset.times[row])[:10]
+                    raise ModelError(
+                        f"outer fold {plan.group}, refit for week {label} of candidate "
+                        f"{candidate}: {error}"
+                    ) from error
             now = slice(int(row), int(row) + 1)
             Z_now = scaler.transform(dataset.X[now], dataset.mask[now])
             week = {**base, "seed": _week_seed(config, plan, i, 1), "predict_index": [int(row)]}
@@ -213,5 +246,5 @@ def _week_seed(config: SimulationConfig, plan: OuterPlan, week: int, use: int) -
 
 def _present_only(pred: Prediction, dataset: Dataset, row: int) -> FloatArray:
     draws = np.array(pred["samples"][:, 0], dtype=np.float64)
-    draws[:, dataset.mask[row].all(axis=-1)] = np.nan
+    draws[:, dataset.absent[row]] = np.nan
     return draws

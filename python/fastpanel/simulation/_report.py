@@ -98,14 +98,18 @@ def _warnings(result: SimulationResult, config: SimulationConfig) -> tuple[str, 
     if beaten_by:
         names = " and ".join(name.replace("_", " ") for name in beaten_by)
         out.append(f"Worse than {names} by more than two standard errors.")
-    failed = sum(
-        unit.error is not None
+    failed = [
+        f"candidate {unit.candidate}: {unit.error}"
         for units in result.records.values()
         for records in units.values()
         for unit in records
-    )
+        if unit.error is not None
+    ]
     if failed:
-        out.append(f"{failed} fits failed; their candidates could not be chosen.")
+        out.append(
+            f"{len(failed)} fits failed; their candidates could not be chosen in that fold. "
+            f"The first is {failed[0]}."
+        )
     return tuple(out)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +37,7 @@ def regime_section(
         here = label == position
         if not here.any():
             continue
-        own = _subset(forecasts, here)
+        own = forecasts.take(here)
         rows.append((name, int(here.sum()), *_scores(result, here), *_held(own), _year(pnl[here])))
         if own.scored.any():
             parts[name] = own
@@ -54,7 +53,8 @@ def regime_section(
     )
     items: list[Any] = [Table(columns, tuple(rows))]
     if config.diagnostics.fan_charts.enable and parts:
-        items.append(diagnostics.write_regimes(folder / "calibration", parts))
+        spec = config.diagnostics.fan_charts
+        items += diagnostics.write_regimes(folder / "calibration", parts, spec)
     return Section("Regimes", (*items, Text(_REGIME_NOTE)))
 
 
@@ -71,15 +71,6 @@ def search_text(result: SimulationResult) -> Text:
         f"by energy score, {percent(search['pbo_pnl'])} by profit. It is the chance that the "
         "candidate that looks best on one half of the weeks is below the middle on the other "
         "half: 0 % means that the search finds what lasts, 50 % that it chooses blindly."
-    )
-
-
-def _subset(forecasts: Forecasts, here: AnyArray) -> Forecasts:
-    return replace(
-        forecasts,
-        samples=forecasts.samples[:, here],
-        truth=forecasts.truth[here],
-        times=forecasts.times[here],
     )
 
 

@@ -11,7 +11,7 @@ from fastpanel import diagnostics, portfolio
 from fastpanel.diagnostics import Facts, Section, Text
 from fastpanel.portfolio import SharpeReport
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._hooks import mode_hooks
+from fastpanel.simulation._hooks import default_hooks
 from fastpanel.simulation._outer import account_rows
 from fastpanel.simulation._result import SimulationResult
 from fastpanel.typing import FloatArray
@@ -77,7 +77,7 @@ def equal_weight_pnl(result: SimulationResult, config: SimulationConfig) -> Floa
     present = np.concatenate([np.isfinite(fold.samples).all(axis=0) for fold in result.outer])
     weights = present / np.maximum(present.sum(axis=1, keepdims=True), 1)
     rows = np.concatenate([fold.rows for fold in result.outer])
-    return account_rows(result.dataset, rows, weights, config, mode_hooks(config))
+    return account_rows(result.dataset, rows, weights, config, default_hooks(config))
 
 
 def percent(value: float) -> str:

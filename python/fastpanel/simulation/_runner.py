@@ -22,8 +22,13 @@ from fastpanel.simulation._board import Listener, aggregate_score
 from fastpanel.simulation._candidate import check_names, fit_config
 from fastpanel.simulation._compare import score_outer, score_table
 from fastpanel.simulation._config import SimulationConfig, load_config
-from fastpanel.simulation._dataset import Dataset, dataset_from_panel, save_dataset
-from fastpanel.simulation._hooks import Hooks, check_portable, mode_hooks
+from fastpanel.simulation._dataset import (
+    Dataset,
+    built_differently,
+    dataset_from_panel,
+    save_dataset,
+)
+from fastpanel.simulation._hooks import Hooks, check_portable, default_hooks
 from fastpanel.simulation._inner import InnerObjective
 from fastpanel.simulation._keys import outer_key
 from fastpanel.simulation._ledger import UnitRecord
@@ -104,6 +109,22 @@ def run(
     was stopped, by Ctrl-C or by a crash, goes on where it stopped when it is
     started again with the same configuration; finished candidates and folds
     are not computed again. The same seed gives the same results.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import fastpanel as fp
+    >>> times = np.datetime64("2020-01-03") + 7 * np.arange(60)
+    >>> rng = np.random.default_rng(0)
+    >>> panel = fp.Panel(rng.normal(size=(60, 2, 1)), times, ["A", "B"], ["f"],
+    ...                  targets=0.01 * rng.normal(size=(60, 2)))
+    >>> config = {"cv": {"warmup_len": 12, "group_len": 12, "q": 1},
+    ...           "predictive": {"num_samples": 16}, "flags": {"simulation_mode": "stub"}}
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     config["data"] = {"simulation_output_path": folder + "/run"}
+    ...     result = fp.simulation.run(config, panel=panel, progress=False)
+    >>> [(fold.group, fold.samples.shape) for fold in result.outer]
+    [(1, (16, 12, 2)), (2, (16, 12, 2)), (3, (16, 12, 2))]
     """
     settings = load_config(config)
     full = settings.flags.simulation_mode == "full"
@@ -126,6 +147,8 @@ def run(
             if dataset is None:
                 dataset = given or load_named(loader, params)
                 save_dataset(dataset, folder / PANEL)
+            else:
+                say.say(f"Inputs: {folder / PANEL} is reused")
             result = _Run(settings, dataset, folder, hooks, say, manifest, log).go()
         except KeyboardInterrupt:
             manifest.end("interrupted")
@@ -166,10 +189,16 @@ class _Run:
         return self.tuner.candidates
 
     def go(self) -> SimulationResult:
+        fan_charts = self.config.diagnostics.fan_charts
+        if fan_charts.enable:
+            fan_charts.select(self.dataset.assets)  # an unknown asset ends the run here, not last
         done = SimulationResult(self.folder, self.dataset)
         t, a, f = self.dataset.X.shape
         self.say.say(f"Panel: {t} weeks x {a} assets x {f} features -> {self.folder}")
-        self.manifest.stage("inputs", data_hash=self.digest, shape=[t, a, f])
+        changed = built_differently(self.dataset, self.config.data.dataset_params)
+        self.manifest.stage(
+            "inputs", data_hash=self.digest, shape=[t, a, f], built_with_other_values_of=changed
+        )
         self.log.add(run_fact(self.config, self.dataset))
         if self.last == "inputs":
             return done
@@ -365,7 +394,7 @@ class _Run:
             candidate,
             values,
             self.config,
-            self.hooks or mode_hooks(self.config),
+            self.hooks or default_hooks(self.config),
             prebuilt=self.prebuilt,
             reporter=self.say,
             held=held,
@@ -391,7 +420,7 @@ class _Run:
             done.records[newest.group],
             self._inner_folder(newest),
             self.config,
-            mode_hooks(self.config),
+            default_hooks(self.config),
         )
         table = score_table(scores)
         summary = {**summarise(done, table, overall, self.config), "search": search}

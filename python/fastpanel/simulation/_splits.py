@@ -8,7 +8,7 @@ import numpy as np
 
 from fastpanel.preprocess import PanelPreprocessor
 from fastpanel.simulation._config import SimulationConfig
-from fastpanel.simulation._dataset import Dataset, base_name
+from fastpanel.simulation._dataset import Dataset
 from fastpanel.simulation._space import ScoreSpace
 from fastpanel.simulation._structure import OuterPlan
 from fastpanel.typing import FloatArray, IntArray
@@ -48,9 +48,13 @@ def prepare_splits(dataset: Dataset, plan: OuterPlan, config: SimulationConfig) 
     """Fit the preprocessing of all splits at once and scale their rows."""
     known = plan.known  # nothing at or after this row can be reached from here on
     X, mask, y = dataset.X[:known], dataset.mask[:known], dataset.y[:known]
-    names = [base_name(name) for name in dataset.features]
     states = preprocessor(config).fit_splits(
-        X, names, plan.inner, mask=mask, asset_names=dataset.assets
+        X,
+        dataset.features,
+        plan.inner,
+        mask=mask,
+        asset_names=dataset.assets,
+        absent=dataset.absent[:known],
     )
     data = []
     for index, (split, state) in enumerate(zip(plan.inner, states, strict=True)):

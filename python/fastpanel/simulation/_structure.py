@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from fastpanel._files import atomic_path, write_json
-from fastpanel.errors import ConfigError
+from fastpanel.errors import ConfigError, ParameterError
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.splits import Fold, build_equal_groups, make_cpcv_splits, make_outer_folds
 from fastpanel.typing import IntArray, TimeArray
@@ -108,23 +108,45 @@ class CVStructure:
 def build_structure(n_samples: int, config: SimulationConfig) -> CVStructure:
     """Groups, outer folds and inner splits of ``n_samples`` labelled weeks.
 
+    Parameters
+    ----------
+    n_samples : int
+        Weeks with a known target.
+    config : SimulationConfig
+        Its sections ``cv`` and ``outer``.
+
+    Returns
+    -------
+    CVStructure
+        Fixed before anything is fitted.
+
     Raises
     ------
     ConfigError
         Too few weeks for one outer fold, or an explicitly listed test group
         that has too few earlier groups.
+
+    Examples
+    --------
+    >>> from fastpanel.simulation import load_config
+    >>> plan = build_structure(260, load_config({"cv": {"q": 1}}))
+    >>> [(fold.group, fold.start, fold.stop, len(fold.inner)) for fold in plan.outer]
+    [(1, 104, 156, 1), (2, 156, 208, 2), (3, 208, 260, 3)]
     """
     cv = config.cv
     groups = build_equal_groups(n_samples, cv.warmup_len, cv.group_len)
     wanted = _wanted_groups(config, len(groups))
-    folds = make_outer_folds(
-        groups,
-        warmup_len=cv.warmup_len,
-        horizon=cv.horizon,
-        exclude_warmup=cv.exclude_warmup,
-        test_groups=wanted,
-        q=cv.q,
-    )
+    try:
+        folds = make_outer_folds(
+            groups,
+            warmup_len=cv.warmup_len,
+            horizon=cv.horizon,
+            exclude_warmup=cv.exclude_warmup,
+            test_groups=wanted,
+            q=cv.q,
+        )
+    except ParameterError as error:
+        raise ConfigError(f"outer.test_groups: {error}") from None
     if not folds:
         raise ConfigError(
             f"cv: {n_samples} labelled weeks give {len(groups)} groups of {cv.group_len} after a "

@@ -18,7 +18,7 @@ from fastpanel.models import FitJob, PredictJob
 from fastpanel.simulation._candidate import FitConfig, fit_config
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset, load_dataset
-from fastpanel.simulation._hooks import Hooks, Prediction, State, mode_hooks
+from fastpanel.simulation._hooks import Hooks, Prediction, State, default_hooks
 from fastpanel.simulation._payload import Payload, make_payload
 from fastpanel.simulation._seeds import unit_seed
 from fastpanel.simulation._splits import SplitData, largest_fit, prepare_splits
@@ -74,7 +74,7 @@ class InnerWork:
         """Make ready to run batches on ``shared``."""
         for name in self.config.extensions:  # a worker has not read the configuration file
             import_module(name)
-        return _Session(self, shared, self.hooks or mode_hooks(self.config)).run
+        return _Session(self, shared, self.hooks or default_hooks(self.config)).run
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "dataset": None}
@@ -122,7 +122,7 @@ class _Session:
             try:
                 return list(self._hooks.fit_many(jobs))
             except ModelError:
-                pass  # find out below which of them failed
+                pass  # wrong before the first step: find out below which of them
         states: list[State | ModelError] = []
         for job in jobs:
             try:
@@ -150,8 +150,6 @@ class _Session:
         if isinstance(outcome, ModelError):
             return UnitResult(unit, float("nan"), None, str(outcome), 0.0)
         split, scoring = self._splits[unit.split], self._config.scoring.spec
-        spec = {**scoring.model_dump(), "transform": split.space}
-        score = float(self._hooks.score(split.y_test, outcome, spec))
         payload = make_payload(
             split.y_test,
             np.asarray(outcome["samples"], dtype=np.float64),
@@ -160,4 +158,10 @@ class _Session:
             split.test_groups,
             scoring.estimator,
         )
+        spec = {
+            **scoring.model_dump(),
+            "transform": split.space,
+            "energy_score": payload.es,
+        }
+        score = float(self._hooks.score(split.y_test, outcome, spec))
         return UnitResult(unit, score, payload, None, 0.0)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from fastpanel.errors import LeakageError
+from fastpanel.errors import LeakageError, ParameterError
 from fastpanel.splits._fold import Fold
-from fastpanel.splits._groups import check_label_end
+from fastpanel.splits._groups import check_label_end, reach
 from fastpanel.typing import ArrayLike, BoolArray, IntArray
 
 AnyFold = Fold | tuple[ArrayLike, ArrayLike]
@@ -42,6 +42,8 @@ def audit(
         repeated or negative, its label interval meets that of a test block, or
         it lies in an embargo. A causal fold (:func:`make_outer_folds`) may
         train on labels known at its first test row, and on nothing later.
+    ParameterError
+        There is no fold: a check of nothing proves nothing.
 
     Examples
     --------
@@ -55,8 +57,14 @@ def audit(
 [4, 5] with labels to 6
     """
     ends = None if label_end is None else check_label_end(label_end)
-    for k, fold in enumerate(folds):
-        _Check(k, fold, horizon, max(int(embargo_len), 0), ends).run()
+    span = None if horizon is None else reach("horizon", horizon)
+    embargo = reach("embargo_len", embargo_len)
+    count = 0
+    for fold in folds:
+        _Check(count, fold, span, embargo, ends).run()
+        count += 1
+    if not count:
+        raise ParameterError("folds is empty (or an iterator used up before): nothing was checked")
 
 
 class _Check:
@@ -65,7 +73,7 @@ class _Check:
     ) -> None:
         self.k, self.embargo = k, embargo
         self.causal = isinstance(fold, Fold) and fold.causal
-        train, test = (fold.train, fold.test) if isinstance(fold, Fold) else fold
+        train, test = _train_and_test(fold, k)
         self.train = self._rows(train, "training")
         self.test = self._rows(test, "test")
         self.removed = (
@@ -78,7 +86,7 @@ class _Check:
         if ends is not None and last >= len(ends):
             self._fail(int(last), f"label_end has {len(ends)} rows only")
         rows = np.arange(last + 1)
-        self.ends = rows + max(int(horizon or 0), 0) if ends is None else ends[: last + 1]
+        self.ends = rows + (horizon or 0) if ends is None else ends[: last + 1]
 
     def run(self) -> None:
         both = np.intersect1d(self.train, self.test)
@@ -136,6 +144,16 @@ class _Check:
 
     def _fail(self, row: int, reason: str) -> None:
         raise LeakageError(f"fold {self.k}, row {row}: {reason}")
+
+
+def _train_and_test(fold: AnyFold, k: int) -> tuple[ArrayLike, ArrayLike]:
+    if isinstance(fold, Fold):
+        return fold.train, fold.test
+    if not isinstance(fold, tuple | list) or len(fold) != 2:
+        raise ParameterError(
+            f"fold {k} is {fold!r:.60}; give a Fold or a pair of row arrays (train, test)"
+        )
+    return fold[0], fold[1]
 
 
 def _covered(rows: IntArray, intervals: IntArray) -> BoolArray:

@@ -11,7 +11,14 @@ import numpy as np
 from fastpanel import _core
 from fastpanel.errors import ParameterError
 from fastpanel.splits._fold import Fold, trusted_fold
-from fastpanel.splits._groups import Groups, check_groups, check_label_end, integer, training_pool
+from fastpanel.splits._groups import (
+    Groups,
+    check_groups,
+    check_label_end,
+    integer,
+    reach,
+    training_pool,
+)
 from fastpanel.typing import ArrayLike, IntArray
 
 _MOST_COMBINATIONS = 1 << 22
@@ -93,8 +100,8 @@ def make_cpcv_splits(
         training_pool(checked, 0 if exclude_warmup else warmup_len),
         combos,
         n_samples=n_samples,
-        purge=horizon,
-        embargo=embargo_len,
+        purge=reach("horizon", horizon),
+        embargo=reach("embargo_len", embargo_len),
         label_end=None if label_end is None else check_label_end(label_end),
         reasons=True,
     )
@@ -159,7 +166,6 @@ def make_plan(
     reasons: bool,
 ) -> SplitPlan:
     """Plan the given combinations in the compiled core."""
-    purge, embargo = max(int(purge), 0), max(int(embargo), 0)
     rows = _row_count(int(groups[-1, 1]), n_samples, label_end)
     sets = _core.split_plan(groups, pool, combos, rows, purge, label_end, embargo, reasons)
     for offsets, bounds in sets:

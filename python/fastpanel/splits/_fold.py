@@ -114,6 +114,16 @@ class Fold:
 def plan_hash(folds: Iterable[Fold]) -> str:
     """SHA-256 of a fold plan, equal for equal plans on every machine.
 
+    Parameters
+    ----------
+    folds : iterable of Fold
+        Their order counts.
+
+    Returns
+    -------
+    str
+        64 hexadecimal digits.
+
     Examples
     --------
     >>> plan_hash([Fold([[0, 2]], [[2, 3]])]) == plan_hash([Fold([[0, 2]], [[2, 3]])])

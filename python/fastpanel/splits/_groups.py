@@ -67,6 +67,13 @@ def integer(name: str, value: Any, minimum: int) -> int:
     return number
 
 
+def reach(name: str, value: Any) -> int:
+    """``value`` as a number of rows; a negative one acts as 0, a float is an error."""
+    if hasattr(value, "__index__") and not isinstance(value, (bool, np.bool_)):
+        return max(operator.index(value), 0)
+    raise ParameterError(f"{name} must be a whole number of rows, got {value!r}")
+
+
 def check_groups(groups: Groups, warmup_len: int) -> IntArray:
     """Return groups as ``int64 [G, 2]``: not empty, ascending, disjoint, after the warm-up."""
     array = np.asarray(groups)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastpanel.errors import ParameterError
 from fastpanel.splits._fold import Fold
-from fastpanel.splits._groups import Groups, check_groups, integer, training_pool
+from fastpanel.splits._groups import Groups, check_groups, integer, reach, training_pool
 from fastpanel.typing import IntArray
 
 TestGroups = Literal["all", "last"] | Sequence[int]
@@ -84,6 +84,11 @@ def skipped_outer_groups(
 ) -> dict[int, str]:
     """Name the groups that ``make_outer_folds(..., test_groups="all")`` leaves out.
 
+    Parameters
+    ----------
+    groups, warmup_len, horizon, exclude_warmup, q
+        As in :func:`make_outer_folds`.
+
     Returns
     -------
     dict
@@ -107,7 +112,7 @@ class _OuterPlan:
         warmup_len = integer("warmup_len", warmup_len, 0)
         self.groups = check_groups(groups, warmup_len)
         self.warmup = 0 if exclude_warmup else warmup_len
-        self.horizon = max(int(horizon), 0)
+        self.horizon = reach("horizon", horizon)
         self.q = integer("q", q, 0)
 
     def choose(self, test_groups: TestGroups) -> list[int]:

@@ -16,6 +16,22 @@ CV_REGISTRY: Registry[Factory] = Registry("splitter")
 def register_cv(name: str) -> Callable[[Factory], Factory]:
     """Register a factory of splitters under ``name``.
 
+    Parameters
+    ----------
+    name : str
+        What ``cv.name`` of an experiment refers to.
+
+    Returns
+    -------
+    callable
+        Decorator of a factory, which takes a mapping of parameters and returns a
+        splitter of scikit-learn's protocol.
+
+    Raises
+    ------
+    DuplicateNameError
+        The name is taken.
+
     Examples
     --------
     >>> from fastpanel.splits import CV_REGISTRY

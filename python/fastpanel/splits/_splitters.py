@@ -14,7 +14,7 @@ from fastpanel import _core
 from fastpanel.errors import ParameterError
 from fastpanel.splits._cpcv import SplitPlan, choose_combinations, make_plan, pieces
 from fastpanel.splits._fold import Fold
-from fastpanel.splits._groups import check_label_end, integer
+from fastpanel.splits._groups import check_label_end, integer, reach
 from fastpanel.splits._registry import register_cv
 from fastpanel.typing import ArrayLike, IntArray
 
@@ -76,14 +76,14 @@ class CombinatorialPurgedCV:
         random_state: int | None = None,
         min_train_size: int = 1,
     ) -> None:
-        if n_blocks <= 0:
+        self.n_blocks = reach("n_blocks", n_blocks)
+        self.n_test_blocks = reach("n_test_blocks", n_test_blocks)
+        if self.n_blocks == 0:
             raise ParameterError("n_blocks must be positive.")
-        if not 1 <= n_test_blocks <= n_blocks:
+        if not 1 <= self.n_test_blocks <= self.n_blocks:
             raise ParameterError("n_test_blocks must be in [1, n_blocks].")
-        self.n_blocks = int(n_blocks)
-        self.n_test_blocks = int(n_test_blocks)
-        self.purge_window = max(int(purge_window), 0)
-        self.embargo_size = max(int(embargo_size), 0)
+        self.purge_window = reach("purge_window", purge_window)
+        self.embargo_size = reach("embargo_size", embargo_size)
         self.label_end = None if label_end is None else check_label_end(label_end)
         self.max_splits = None if max_splits is None else integer("max_splits", max_splits, 1)
         self.shuffle_splits = bool(shuffle_splits)

@@ -9,7 +9,7 @@ import numpy as np
 
 from fastpanel.errors import ParameterError
 from fastpanel.splits._fold import Fold
-from fastpanel.splits._groups import check_label_end, integer
+from fastpanel.splits._groups import check_label_end, integer, reach
 from fastpanel.splits._registry import register_cv
 from fastpanel.splits._splitters import sample_count
 from fastpanel.typing import ArrayLike, BoolArray, IntArray
@@ -76,8 +76,8 @@ class PurgedWalkForward:
             )
         self.n_splits = None if n_splits is None else integer("n_splits", n_splits, 1)
         self.test_size = None if test_size is None else integer("test_size", test_size, 1)
-        self.horizon = max(int(horizon), 0)
-        self.embargo_size = max(int(embargo_size), 0)
+        self.horizon = reach("horizon", horizon)
+        self.embargo_size = reach("embargo_size", embargo_size)
         self.min_train_size = (
             None if min_train_size is None else integer("min_train_size", min_train_size, 1)
         )

@@ -115,10 +115,24 @@ def parse_space(
 ) -> tuple[ParameterSpec, ...]:
     """Validate a search space.
 
+    Parameters
+    ----------
+    space : iterable of mapping or ParameterSpec
+        The list of ``tuning.space``.
+
+    Returns
+    -------
+    tuple of ParameterSpec
+
     Raises
     ------
     ConfigError
         Names every wrong entry by its position and field.
+
+    Examples
+    --------
+    >>> parse_space([{"path": "model.params.num_factors", "type": "int", "bounds": [1, 4]}])[0].path
+    'model.params.num_factors'
     """
     entries = [spec.model_dump() if isinstance(spec, ParameterSpec) else spec for spec in space]
     return parse(_Space, {"space": entries}, source="tuning.space").space

@@ -235,6 +235,16 @@ class Study:
 def database_url(url: str) -> str:
     """Name the PostgreSQL driver that the extras install where a URL leaves it open.
 
+    Parameters
+    ----------
+    url : str
+        Of SQLAlchemy's form.
+
+    Returns
+    -------
+    str
+        Other databases' URLs come back as they are.
+
     Examples
     --------
     >>> database_url("postgresql://user@host/db"), database_url("sqlite:///a.db")

@@ -12,6 +12,7 @@ pub mod cross_section;
 pub mod ewm;
 pub mod exec;
 pub mod interleave;
+pub mod network;
 pub mod order;
 pub mod robust;
 pub mod rolling;

@@ -1,17 +1,11 @@
-//! Order statistics of eight columns at once: a vertical sorting network.
+//! Order statistics of eight columns at once.
 //!
-//! A buffer holds rows of eight lanes; every lane is one column, sorted and
-//! searched independently of its neighbours by minimum and maximum alone. The
-//! sequence of operations depends on the number of rows, never on the values,
-//! so there are no bad inputs. Blocks of sixteen rows are sorted in registers
-//! (Green's network, 60 exchanges) and merged bitonically, depth first, three
-//! stages per walk through the buffer. A row that fills several registers is
-//! taken in parts, one after the other, so that a block stays in registers.
+//! A buffer holds rows of eight lanes; every lane is one column, sorted by [`network`] and
+//! searched independently of its neighbours.
 
+use crate::network;
+pub use crate::network::BLOCK;
 use crate::simd::{LANES, Simd};
-
-/// Rows that are sorted in registers; a buffer has a multiple of it.
-pub const BLOCK: usize = 16;
 
 #[derive(Clone, Copy)]
 #[repr(align(64))]
@@ -54,253 +48,16 @@ impl Lanes {
 /// The number of rows is not a multiple of [`BLOCK`].
 #[inline(always)]
 pub fn sort<S: Simd>(rows: &mut [f64]) {
-    assert!(rows.len().is_multiple_of(BLOCK * LANES), "rows must come in blocks of {BLOCK}");
-    let net = Net::<S> {
-        start: rows.as_mut_ptr(),
-        n: rows.len() / LANES,
-        level: std::marker::PhantomData,
-    };
-    let blocks = net.n / BLOCK;
-    for block in 0..blocks {
-        net.sort_block(block * BLOCK);
-        // Merge every aligned pair of runs that this block completes: the
-        // buffer is sorted depth first, while its lower levels are in cache.
-        let (done, mut run) = (block + 1, 1);
-        while run < blocks && (done.is_multiple_of(2 * run) || done == blocks) {
-            let base = block / (2 * run) * (2 * run);
-            if base + run < done {
-                net.merge(base * BLOCK, run * BLOCK);
-            }
-            run *= 2;
-        }
-    }
-}
-
-/// Merge the first `run` rows of every lane, which are sorted, with the others, which are, too.
-///
-/// # Panics
-/// `run` is not [`BLOCK`] times a power of two, or the others are none, more than `run`, or in
-/// part of a block.
-#[inline(always)]
-pub fn merge<S: Simd>(rows: &mut [f64], run: usize) {
-    let n = rows.len() / LANES;
-    assert!(rows.len().is_multiple_of(BLOCK * LANES), "rows must come in blocks of {BLOCK}");
-    assert!(run >= BLOCK && run.is_power_of_two(), "a run is {BLOCK} rows times a power of two");
-    assert!(run < n && n <= 2 * run, "the other run is as long at most");
-    let net = Net::<S> { start: rows.as_mut_ptr(), n, level: std::marker::PhantomData };
-    net.merge(0, run);
-}
-
-/// A buffer of `n` rows; rows from `n` on are imagined to hold `+inf`.
-struct Net<S> {
-    start: *mut f64,
-    n: usize,
-    level: std::marker::PhantomData<S>,
-}
-
-impl<S: Simd> Net<S> {
-    #[inline(always)]
-    fn load(&self, row: usize, part: usize) -> S::Part {
-        debug_assert!(row < self.n && part < S::PARTS);
-        // SAFETY: `row < n`, and the slice behind `start` has `n` rows.
-        unsafe { S::load_part(self.start.add(row * LANES + part * (LANES / S::PARTS))) }
-    }
-
-    #[inline(always)]
-    fn store(&self, row: usize, part: usize, x: S::Part) {
-        debug_assert!(row < self.n && part < S::PARTS);
-        // SAFETY: as in `load`; `sort` holds the slice exclusively.
-        unsafe { S::store_part(self.start.add(row * LANES + part * (LANES / S::PARTS)), x) }
-    }
-
-    /// Rows `from`, `from + step`, ...; `PART` says that some may lie beyond the buffer.
-    #[inline(always)]
-    fn load_every<const R: usize, const PART: bool>(
-        &self,
-        from: usize,
-        step: usize,
-        part: usize,
-    ) -> [S::Part; R] {
-        let mut v = [S::splat_part(f64::INFINITY); R];
-        for (i, x) in v.iter_mut().enumerate() {
-            if !PART || from + i * step < self.n {
-                *x = self.load(from + i * step, part);
-            }
-        }
-        v
-    }
-
-    #[inline(always)]
-    fn store_every<const R: usize, const PART: bool>(
-        &self,
-        from: usize,
-        step: usize,
-        part: usize,
-        v: &[S::Part; R],
-    ) {
-        for (i, x) in v.iter().enumerate() {
-            if !PART || from + i * step < self.n {
-                self.store(from + i * step, part, *x);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn sort_block(&self, from: usize) {
-        for part in 0..S::PARTS {
-            let mut v = self.load_every::<BLOCK, false>(from, 1, part);
-            sort_registers::<S>(&mut v);
-            self.store_every::<BLOCK, false>(from, 1, part, &v);
-        }
-    }
-
-    /// Merge the sorted runs `[base, base + m)` and `[base + m, base + 2 m)`.
-    #[inline(always)]
-    fn merge(&self, base: usize, m: usize) {
-        // log2(2 m) stages: the last four are done in registers; as many as
-        // leave a multiple of three between are done with the mirror stage.
-        let mut step = match m.trailing_zeros() {
-            4 => self.mirror::<1>(base, m),
-            k => match (k - 5) % 3 {
-                0 => self.mirror::<2>(base, m),
-                1 => self.mirror::<4>(base, m),
-                _ => self.mirror::<8>(base, m),
-            },
-        };
-        let end = (base + 2 * m).min(self.n);
-        while step > BLOCK {
-            step /= 8;
-            self.clean::<8>(base, end, step);
-        }
-        self.clean::<BLOCK>(base, end, 1);
-    }
-
-    /// Compare row `i` of the lower run with row `i` from the end of the upper one, then clean
-    /// both halves down to the distance returned.
-    #[inline(always)]
-    fn mirror<const R: usize>(&self, base: usize, m: usize) -> usize {
-        let step = m / R;
-        let top = base + 2 * m;
-        let whole = (top.saturating_sub(self.n)).min(step);
-        for i in 0..whole {
-            self.mirror_one::<R, true>(base + i, top - 1 - i, step);
-        }
-        for i in whole..step {
-            self.mirror_one::<R, false>(base + i, top - 1 - i, step);
-        }
-        step
-    }
-
-    #[inline(always)]
-    fn mirror_one<const R: usize, const PART: bool>(&self, first: usize, last: usize, step: usize) {
-        let upper = last - (R - 1) * step;
-        for part in 0..S::PARTS {
-            let mut low = self.load_every::<R, false>(first, step, part);
-            let mut high = self.load_every::<R, PART>(upper, step, part);
-            for i in 0..R {
-                let (a, b) = (low[i], high[R - 1 - i]);
-                low[i] = S::min_part(a, b);
-                high[R - 1 - i] = S::max_part(a, b);
-            }
-            clean_registers::<S, R>(&mut low);
-            clean_registers::<S, R>(&mut high);
-            self.store_every::<R, false>(first, step, part, &low);
-            self.store_every::<R, PART>(upper, step, part, &high);
-        }
-    }
-
-    /// The stages of distance `R / 2 * step`, ..., `step` on rows `[base, end)`.
-    #[inline(always)]
-    fn clean<const R: usize>(&self, base: usize, end: usize, step: usize) {
-        for group in (base..end).step_by(R * step) {
-            // Where the last row of a set of R lies beyond the buffer, others may too.
-            let whole = self.n.saturating_sub(group + (R - 1) * step).min(step);
-            for i in group..group + whole {
-                self.clean_one::<R, false>(i, step);
-            }
-            for i in group + whole..(group + step).min(end) {
-                self.clean_one::<R, true>(i, step);
-            }
-        }
-    }
-
-    #[inline(always)]
-    fn clean_one<const R: usize, const PART: bool>(&self, from: usize, step: usize) {
-        for part in 0..S::PARTS {
-            let mut v = self.load_every::<R, PART>(from, step, part);
-            clean_registers::<S, R>(&mut v);
-            self.store_every::<R, PART>(from, step, part, &v);
-        }
-    }
-}
-
-#[inline(always)]
-fn exchange<S: Simd, const R: usize>(v: &mut [S::Part; R], low: usize, high: usize) {
-    let (a, b) = (v[low], v[high]);
-    v[low] = S::min_part(a, b);
-    v[high] = S::max_part(a, b);
-}
-
-/// Half-cleaners of distance `R / 2`, ..., 1; each a loop of its own, which the compiler unrolls.
-#[inline(always)]
-fn clean_registers<S: Simd, const R: usize>(v: &mut [S::Part; R]) {
-    const { assert!(R.is_power_of_two() && R <= BLOCK) };
-    if R > 8 {
-        half_cleaner::<S, R, 8>(v);
-    }
-    if R > 4 {
-        half_cleaner::<S, R, 4>(v);
-    }
-    if R > 2 {
-        half_cleaner::<S, R, 2>(v);
-    }
-    if R > 1 {
-        half_cleaner::<S, R, 1>(v);
-    }
-}
-
-#[inline(always)]
-fn half_cleaner<S: Simd, const R: usize, const DISTANCE: usize>(v: &mut [S::Part; R]) {
-    for i in 0..R {
-        if i & DISTANCE == 0 {
-            exchange::<S, R>(v, i, i + DISTANCE);
-        }
-    }
-}
-
-/// Sort sixteen vectors with Green's network. Written out, so that all of them stay in registers.
-#[inline(always)]
-#[rustfmt::skip]
-fn sort_registers<S: Simd>(v: &mut [S::Part; BLOCK]) {
-    macro_rules! exchanges {
-        ($($low:literal $high:literal),*) => { $(exchange::<S, BLOCK>(v, $low, $high);)* };
-    }
-    exchanges!(0 1, 2 3, 4 5, 6 7, 8 9, 10 11, 12 13, 14 15);
-    exchanges!(0 2, 4 6, 8 10, 12 14, 1 3, 5 7, 9 11, 13 15);
-    exchanges!(0 4, 8 12, 1 5, 9 13, 2 6, 10 14, 3 7, 11 15);
-    exchanges!(0 8, 1 9, 2 10, 3 11, 4 12, 5 13, 6 14, 7 15);
-    exchanges!(5 10, 6 9, 3 12, 13 14, 4 8, 7 11, 1 2);
-    exchanges!(1 4, 7 13, 2 8, 11 14);
-    exchanges!(2 4, 5 6, 9 10, 11 13, 3 8, 7 12);
-    exchanges!(6 8, 10 12, 3 5, 7 9);
-    exchanges!(3 4, 5 6, 7 8, 9 10, 11 12);
-    exchanges!(6 7, 8 9);
+    network::sort::<S::Register>(rows);
 }
 
 /// Lanes in ascending order. Mark implementations `#[inline(always)]`.
 pub trait Sorted<S: Simd>: Copy {
-    /// Rows, padding included.
-    fn rows(self) -> usize;
     /// Row `i[l]` of lane `l`; the nearest row where there is none.
     fn pick(self, i: S::I) -> S::F;
 }
 
 impl<S: Simd> Sorted<S> for &[f64] {
-    #[inline(always)]
-    fn rows(self) -> usize {
-        self.len() / LANES
-    }
-
     #[inline(always)]
     fn pick(self, i: S::I) -> S::F {
         let last = (self.len() / LANES) as i64 - 1;

@@ -16,7 +16,7 @@ import torch
 from pyro import poutine
 from pyro.poutine.util import site_is_subsample
 
-from fastpanel.errors import ModelError
+from fastpanel.errors import ConfigError, ModelError
 from fastpanel.models import _sites
 from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig, known_names
@@ -35,6 +35,7 @@ from fastpanel.models._windows import burn_in_rows
 from fastpanel.models.pyro_.trainer import Part, SVITrainer
 from fastpanel.typing import FloatArray
 
+_READS_BASELINES = "TraceGraph_ELBO"
 _MAX_DRAWN = 1 << 22  # entries of one chunk of draws
 _WORTH_THREADS = 1 << 22  # features; below, waiting for threads costs more than they save
 
@@ -88,7 +89,7 @@ def _fit(work: Work) -> Trained:
         schedule = _schedule(work.prepared, getattr(model, "independent_rows", False))
         _check(work.config, model, guide, batch_of(work.prepared))
         set_parameters(guide, None if work.init_state is None else work.init_state.params)
-        known_names(svi.learning_rates, _parameters(guide))
+        known_names(svi.learning_rates, parameters(guide))
         trainer = _trainer(svi, model, guide)
         losses = np.full(svi.num_steps, np.nan)
         failed = -1
@@ -100,7 +101,7 @@ def _fit(work: Work) -> Trained:
             except ModelError:
                 failed = step
                 break
-        return Trained(_parameters(guide), losses, failed)
+        return Trained(parameters(guide), losses, failed)
 
 
 def _trainer(svi: SVIConfig, model: Any, guide: Any) -> SVITrainer:
@@ -229,16 +230,28 @@ def _check(config: FitConfig, model: Any, guide: Any, batch: ModelBatch) -> None
     with torch.no_grad(), pyro.validation_enabled(True):
         model_sites = _described(poutine.trace(model).get_trace(batch).nodes)
         _sites.check_observed(model_sites, section.model_name, tuple(batch.y.shape))
-        guide_sites = _described(poutine.trace(guide).get_trace(batch).nodes)
+        guide_nodes = poutine.trace(guide).get_trace(batch).nodes
+        _check_baselines(guide_nodes, section.guide_name, config.training.svi.loss)
+        guide_sites = _described(guide_nodes)
         _sites.check_guide(model_sites, guide_sites, section.model_name, section.guide_name)
-        shapes = {name: array.shape for name, array in _parameters(guide).items()}
+        shapes = {name: array.shape for name, array in parameters(guide).items()}
         with pyro.get_param_store().scope():
             other, other_guide = build(config)
             longer = ModelBatch(*(torch.cat([a, a[:1]]) for a in (batch.X, batch.y, batch.M)))
             for part in (other_guide, other):
                 poutine.trace(part).get_trace(longer)
-            grown = {name: array.shape for name, array in _parameters(other_guide).items()}
+            grown = {name: array.shape for name, array in parameters(other_guide).items()}
     _sites.check_fixed_shapes(shapes, grown)
+
+
+def _check_baselines(nodes: Mapping[str, Any], guide: str, loss: str) -> None:
+    """Refuse a baseline that the loss would pass over in silence."""
+    for name, site in nodes.items():
+        if site["type"] == "sample" and site["infer"].get("baseline") and loss != _READS_BASELINES:
+            raise ConfigError(
+                f"guide '{guide}' gives site '{name}' a baseline, which training.svi.loss "
+                f"'{loss}' does not read; take '{_READS_BASELINES}'"
+            )
 
 
 def _described(nodes: Mapping[str, Any]) -> dict[str, _sites.Site]:
@@ -260,7 +273,7 @@ def _neutral(guide: Any) -> Callable[[str], str]:
     return rename
 
 
-def _parameters(guide: Any) -> dict[str, FloatArray]:
+def parameters(guide: Any) -> dict[str, FloatArray]:
     rename = _neutral(guide)
     return {
         rename(name): value.detach().double().cpu().numpy().copy()

@@ -73,7 +73,28 @@ _ENGINES: Registry[Factory] = Registry("tuning engine")
 
 
 def register_engine(name: str) -> Callable[[F], F]:
-    """Register a factory ``(tuning section, use_gpu) -> Engine`` as ``tuning.engine: name``."""
+    """Register a factory ``(tuning section, use_gpu) -> Engine`` as ``tuning.engine: name``.
+
+    Parameters
+    ----------
+    name : str
+
+    Returns
+    -------
+    callable
+        Decorator that gives the factory back.
+
+    Raises
+    ------
+    DuplicateNameError
+        The name is taken.
+
+    Examples
+    --------
+    >>> from fastpanel.tuning.engines import engine_registry
+    >>> sorted(engine_registry())
+    ['local', 'optuna', 'ray']
+    """
 
     def add(factory: F) -> F:
         _ENGINES.add(name, factory)
@@ -89,6 +110,17 @@ def engine_registry() -> Registry[Factory]:
 
 def make_engine(config: TuningConfig, *, use_gpu: bool = False) -> Engine:
     """Build the engine that ``tuning.engine`` names.
+
+    Parameters
+    ----------
+    config : TuningConfig
+    use_gpu : bool
+        Let tasks ask for GPUs.
+
+    Returns
+    -------
+    Engine
+        Close it, or use it as a context manager by ``contextlib.closing``.
 
     Raises
     ------

@@ -62,7 +62,8 @@ pub fn moments(exec: Exec, cube: Cube<'_>, jobs: Jobs<'_>, pairs: bool) -> Momen
         // SAFETY: one set per task.
         let sum = unsafe { shared.slice(set * size, size) };
         for &job in &jobs.list[jobs.offsets[set] as usize..jobs.offsets[set + 1] as usize] {
-            Sums::merge(sum, &store[job as usize * size..][..size], features);
+            let other = &store[job as usize * size..][..size];
+            simd::run(exec.level(), Merge { sum, other, features, pairs });
         }
     });
     let mut out = Moments::default();
@@ -75,47 +76,13 @@ pub fn moments(exec: Exec, cube: Cube<'_>, jobs: Jobs<'_>, pairs: bool) -> Momen
 /// Layout of the moments of one job: planes of `[F]`, or of `[F, F]` with pairs.
 ///
 /// Entry `(i, j)` concerns feature `i` over the samples that also have `j`:
-/// count, mean, squared distances, and products with `j`. Without pairs only
-/// the first three exist, one entry per feature.
+/// count, mean, squared distances, and products with `j`, which merged sums hold
+/// for `i <= j` alone. Without pairs only the first three exist, one entry per feature.
 struct Sums;
 
 impl Sums {
     fn size(features: usize, pairs: bool) -> usize {
         if pairs { 4 * features * features } else { 3 * features }
-    }
-
-    /// Add the moments `b` to `a`.
-    fn merge(a: &mut [f64], b: &[f64], features: usize) {
-        let pairs = a.len() == Sums::size(features, true);
-        let plane = if pairs { features * features } else { features };
-        let (counts, rest) = a.split_at_mut(plane);
-        let (means, rest) = rest.split_at_mut(plane);
-        let (squares, products) = rest.split_at_mut(plane);
-        let other = |p: usize| &b[p * plane..(p + 1) * plane];
-        if pairs {
-            // Needs the old means and counts, so it comes first.
-            for i in 0..features {
-                for j in 0..features {
-                    let (e, t) = (i * features + j, j * features + i);
-                    let (n, m) = (counts[e], other(0)[e]);
-                    if m > 0.0 {
-                        let [di, dj] = [other(1)[e] - means[e], other(1)[t] - means[t]];
-                        let shift = if n > 0.0 { di * dj * (n * m / (n + m)) } else { 0.0 };
-                        products[e] += other(3)[e] + shift;
-                    }
-                }
-            }
-        }
-        for e in 0..plane {
-            let (n, m) = (counts[e], other(0)[e]);
-            if m > 0.0 {
-                let (d, sum) = (other(1)[e] - means[e], n + m);
-                let shift = if n > 0.0 { d * d * (n * m / sum) } else { 0.0 };
-                squares[e] += other(2)[e] + shift;
-                means[e] = if n > 0.0 { means[e] + d * (m / sum) } else { other(1)[e] };
-                counts[e] = sum;
-            }
-        }
     }
 
     fn finish(sum: &[f64], features: usize, pairs: bool, out: &mut Moments) {
@@ -125,10 +92,111 @@ impl Sums {
         out.variance.extend((0..features).map(|f| sum[2 * plane + own(f)] / sum[own(f)]));
         if pairs {
             out.correlation.extend((0..plane).map(|e| {
-                let t = e % features * features + e / features;
-                let scale = (sum[2 * plane + e] * sum[2 * plane + t]).sqrt();
-                if scale > 0.0 { sum[3 * plane + e] / scale } else { f64::NAN }
+                let (i, j) = (e / features, e % features);
+                let scale = (sum[2 * plane + e] * sum[2 * plane + j * features + i]).sqrt();
+                let upper = i.min(j) * features + i.max(j);
+                if scale > 0.0 { sum[3 * plane + upper] / scale } else { f64::NAN }
             }));
+        }
+    }
+}
+
+/// Add the moments of other samples to a sum.
+struct Merge<'a> {
+    sum: &'a mut [f64],
+    other: &'a [f64],
+    features: usize,
+    pairs: bool,
+}
+
+impl Kernel for Merge<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<S: Simd>(mut self) {
+        if self.pairs {
+            // Needs the old means and counts, so it comes first.
+            for i in (0..self.features).step_by(LANES) {
+                for j in (i..self.features).step_by(LANES) {
+                    self.products::<S>(i, j);
+                }
+            }
+        }
+        let plane = if self.pairs { self.features * self.features } else { self.features };
+        assert!(self.sum.len() >= 3 * plane && self.other.len() >= 3 * plane);
+        for at in (0..plane).step_by(LANES) {
+            let width = LANES.min(plane - at);
+            // SAFETY: `width` values follow in each of the three planes.
+            unsafe { self.squares::<S>(at, plane, width) };
+        }
+    }
+}
+
+impl Merge<'_> {
+    /// Entries of features `i ..` with `j ..` in plane `p`, at most eight by eight; 0 beyond.
+    #[inline(always)]
+    fn square<S: Simd>(&self, of: &[f64], p: usize, i: usize, j: usize) -> [S::F; LANES] {
+        let features = self.features;
+        let (size, width) = (features * features, LANES.min(features - j));
+        let mut rows = [S::splat(0.0); LANES];
+        let plane = of[p * size..][..size].chunks_exact(features);
+        for (row, values) in rows.iter_mut().zip(plane.skip(i)) {
+            let values = &values[j..j + width];
+            // SAFETY: so many values are readable.
+            *row = unsafe { S::load_n(values.as_ptr(), width, 0.0) };
+        }
+        rows
+    }
+
+    #[inline(always)]
+    fn products<S: Simd>(&mut self, i: usize, j: usize) {
+        let features = self.features;
+        let size = features * features;
+        let n = self.square::<S>(self.sum, 0, i, j);
+        let m = self.square::<S>(self.other, 0, i, j);
+        let mean = self.square::<S>(self.sum, 1, i, j);
+        let other = self.square::<S>(self.other, 1, i, j);
+        let mean_of_j = S::transpose(self.square::<S>(self.sum, 1, j, i));
+        let other_of_j = S::transpose(self.square::<S>(self.other, 1, j, i));
+        let old = self.square::<S>(self.sum, 3, i, j);
+        let new = self.square::<S>(self.other, 3, i, j);
+        let (width, zero) = (LANES.min(features - j), S::splat(0.0));
+        let rows = self.sum[3 * size..].chunks_exact_mut(features).skip(i).take(LANES);
+        for (r, row) in rows.enumerate() {
+            let apart = S::mul(S::sub(other[r], mean[r]), S::sub(other_of_j[r], mean_of_j[r]));
+            let weight = S::div(S::mul(n[r], m[r]), S::add(n[r], m[r]));
+            let shift = S::keep(S::lt(zero, n[r]), S::mul(apart, weight));
+            let merged = S::add(old[r], S::add(new[r], shift));
+            let merged = S::select(S::lt(zero, m[r]), merged, old[r]);
+            // SAFETY: so many values are writable.
+            unsafe { S::store_n(row[j..j + width].as_mut_ptr(), width, merged) };
+        }
+    }
+
+    /// # Safety
+    /// The first three planes have `width` values from `at` on.
+    #[inline(always)]
+    unsafe fn squares<S: Simd>(&mut self, at: usize, plane: usize, width: usize) {
+        let (mut ours, mut theirs) = ([S::splat(0.0); 3], [S::splat(0.0); 3]);
+        for p in 0..3 {
+            // SAFETY: the caller's promise.
+            unsafe {
+                ours[p] = S::load_n(self.sum.as_ptr().add(p * plane + at), width, 0.0);
+                theirs[p] = S::load_n(self.other.as_ptr().add(p * plane + at), width, 0.0);
+            }
+        }
+        let ([n, mean, square], [m, other, more]) = (ours, theirs);
+        let zero = S::splat(0.0);
+        let (apart, sum) = (S::sub(other, mean), S::add(n, m));
+        let weight = S::div(S::mul(n, m), sum);
+        let (some, old) = (S::lt(zero, m), S::lt(zero, n));
+        let shift = S::keep(old, S::mul(S::mul(apart, apart), weight));
+        let moved = S::select(old, S::add(mean, S::mul(apart, S::div(m, sum))), other);
+        let merged = [sum, moved, S::add(square, S::add(more, shift))];
+        for p in 0..3 {
+            let kept = S::select(some, merged[p], ours[p]);
+            // SAFETY: the caller's promise.
+            unsafe { S::store_n(self.sum.as_mut_ptr().add(p * plane + at), width, kept) };
         }
     }
 }

@@ -10,6 +10,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use crate::Exec;
+use crate::network;
 use crate::order;
 use crate::simd::{self, Kernel, LANES, Simd};
 
@@ -149,7 +150,7 @@ impl<R: Ranks> Pass<'_, '_, R> {
         let used = half + block.len().next_multiple_of(order::BLOCK);
         scratch.exchange_run(g, counts);
         let keys = &mut scratch.keys.values_mut()[..used * LANES];
-        order::merge::<S>(keys, half);
+        network::merge::<S::Register>(keys, half);
         scratch.places.keep::<S>(keys, places::mask(2 * half));
         for l in 0..at.count {
             self.slide::<S>(l, (counts[l] + earlier[l]) as usize, there, here, block.len());

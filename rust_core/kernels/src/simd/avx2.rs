@@ -4,6 +4,7 @@ use std::arch::x86_64::*;
 
 use super::baseline::Baseline;
 use super::{Kernel, LANES, Simd};
+use crate::network::Register;
 
 /// The AVX2 level.
 #[derive(Clone, Copy)]
@@ -34,20 +35,6 @@ pub unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
 /// Two halves of a vector of integers.
 pub type Ints = [__m256i; 2];
 
-/// Sign bits of the first `n <= 8` lanes.
-#[inline(always)]
-fn first(n: usize) -> Ints {
-    static SIGNS: [i64; 2 * LANES] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
-    let signs = &SIGNS[LANES - n..][..LANES];
-    // SAFETY: the level is only entered where the CPU has it, and there are eight signs.
-    unsafe {
-        [
-            _mm256_loadu_si256(signs.as_ptr().cast()),
-            _mm256_loadu_si256(signs.as_ptr().add(4).cast()),
-        ]
-    }
-}
-
 /// A number whose last bits hold an integer of up to 51 bits when it is added.
 const INTEGERS: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
 
@@ -67,12 +54,72 @@ impl Avx2 {
     }
 }
 
+impl Register for __m256d {
+    type Item = f64;
+    const LAST: f64 = f64::INFINITY;
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_set1_pd(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f64) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_loadu_pd(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f64) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_storeu_pd(p, self) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_min_pd(self, other) }
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_max_pd(self, other) }
+    }
+}
+
+impl Register for __m256i {
+    type Item = i32;
+    const LAST: i32 = i32::MAX;
+    #[inline(always)]
+    fn splat(x: i32) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_set1_epi32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_loadu_si256(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut i32) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm256_storeu_si256(p.cast(), self) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_min_epi32(self, other) }
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_max_epi32(self, other) }
+    }
+}
+
 impl Simd for Avx2 {
+    type Register = __m256d;
+    type Narrow = __m256i;
     type F = Pair;
     type I = Ints;
     type M = Pair;
-    type Part = __m256d;
-    const PARTS: usize = 2;
 
     #[inline(always)]
     fn splat(x: f64) -> Self::F {
@@ -141,31 +188,6 @@ impl Simd for Avx2 {
     fn max(a: Self::F, b: Self::F) -> Self::F {
         // SAFETY: the level is only entered where the CPU has it.
         unsafe { [_mm256_max_pd(a[0], b[0]), _mm256_max_pd(a[1], b[1])] }
-    }
-    #[inline(always)]
-    fn splat_part(x: f64) -> Self::Part {
-        // SAFETY: the level is only entered where the CPU has it.
-        unsafe { _mm256_set1_pd(x) }
-    }
-    #[inline(always)]
-    unsafe fn load_part(p: *const f64) -> Self::Part {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_loadu_pd(p) }
-    }
-    #[inline(always)]
-    unsafe fn store_part(p: *mut f64, x: Self::Part) {
-        // SAFETY: the caller's promise.
-        unsafe { _mm256_storeu_pd(p, x) }
-    }
-    #[inline(always)]
-    fn min_part(a: Self::Part, b: Self::Part) -> Self::Part {
-        // SAFETY: the level is only entered where the CPU has it.
-        unsafe { _mm256_min_pd(a, b) }
-    }
-    #[inline(always)]
-    fn max_part(a: Self::Part, b: Self::Part) -> Self::Part {
-        // SAFETY: the level is only entered where the CPU has it.
-        unsafe { _mm256_max_pd(a, b) }
     }
     #[inline(always)]
     fn sqrt(a: Self::F) -> Self::F {
@@ -246,12 +268,19 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn load_n(p: *const f64, n: usize, fill: f64) -> Self::F {
-        let first = first(n);
-        // SAFETY: the caller's promise; masked lanes are not read.
+        // SAFETY: the caller's promise; what the mask leaves out is not read.
         unsafe {
-            let low = _mm256_maskload_pd(p, first[0]);
-            let high = _mm256_maskload_pd(p.wrapping_add(4), first[1]);
-            Self::select(Self::as_floats(first), [low, high], Self::splat(fill))
+            if n >= LANES {
+                return Self::load(p);
+            }
+            let (count, lane) = (_mm256_set1_epi64x(n as i64), _mm256_setr_epi64x(0, 1, 2, 3));
+            let first = _mm256_cmpgt_epi64(count, lane);
+            let second = _mm256_cmpgt_epi64(count, _mm256_setr_epi64x(4, 5, 6, 7));
+            let loaded = [
+                _mm256_maskload_pd(p, first),
+                _mm256_maskload_pd(p.wrapping_add(LANES / 2), second),
+            ];
+            Self::select(Self::as_floats([first, second]), loaded, Self::splat(fill))
         }
     }
     #[inline(always)]
@@ -259,7 +288,7 @@ impl Simd for Avx2 {
         // In pieces: masked stores are slow on some CPUs.
         // SAFETY: only places below `n` are written.
         unsafe {
-            if n == LANES {
+            if n >= LANES {
                 return Self::store(p, x);
             }
             let (mut p, mut rest) = (p, x[0]);

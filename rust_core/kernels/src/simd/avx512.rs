@@ -3,6 +3,7 @@
 use std::arch::x86_64::*;
 
 use super::{Kernel, LANES, Simd};
+use crate::network::Register;
 
 /// The AVX-512 level.
 #[derive(Clone, Copy)]
@@ -31,12 +32,69 @@ fn first(n: usize) -> __mmask8 {
     if n >= LANES { 0xff } else { (1 << n) - 1 }
 }
 
+impl Register for __m512d {
+    type Item = f64;
+    const LAST: f64 = f64::INFINITY;
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        Avx512::splat(x)
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f64) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Avx512::load(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f64) {
+        // SAFETY: the caller's promise.
+        unsafe { Avx512::store(p, self) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Avx512::min(self, other)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Avx512::max(self, other)
+    }
+}
+
+impl Register for __m512i {
+    type Item = i32;
+    const LAST: i32 = i32::MAX;
+    #[inline(always)]
+    fn splat(x: i32) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm512_set1_epi32(x) }
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_loadu_si512(p.cast()) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut i32) {
+        // SAFETY: the caller's promise.
+        unsafe { _mm512_storeu_si512(p.cast(), self) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm512_min_epi32(self, other) }
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm512_max_epi32(self, other) }
+    }
+}
+
 impl Simd for Avx512 {
+    type Register = __m512d;
+    type Narrow = __m512i;
     type F = __m512d;
     type I = __m512i;
     type M = __mmask8;
-    type Part = __m512d;
-    const PARTS: usize = 1;
 
     #[inline(always)]
     fn splat(x: f64) -> Self::F {
@@ -120,28 +178,6 @@ impl Simd for Avx512 {
     fn max(a: Self::F, b: Self::F) -> Self::F {
         // SAFETY: the level is only entered where the CPU has it.
         unsafe { _mm512_max_pd(a, b) }
-    }
-    #[inline(always)]
-    fn splat_part(x: f64) -> Self::Part {
-        Self::splat(x)
-    }
-    #[inline(always)]
-    unsafe fn load_part(p: *const f64) -> Self::Part {
-        // SAFETY: the caller's promise.
-        unsafe { Self::load(p) }
-    }
-    #[inline(always)]
-    unsafe fn store_part(p: *mut f64, x: Self::Part) {
-        // SAFETY: the caller's promise.
-        unsafe { Self::store(p, x) }
-    }
-    #[inline(always)]
-    fn min_part(a: Self::Part, b: Self::Part) -> Self::Part {
-        Self::min(a, b)
-    }
-    #[inline(always)]
-    fn max_part(a: Self::Part, b: Self::Part) -> Self::Part {
-        Self::max(a, b)
     }
     #[inline(always)]
     fn sqrt(a: Self::F) -> Self::F {

@@ -1,6 +1,7 @@
 //! Plain arrays: what every CPU runs (SSE2 on x86-64, NEON on aarch64 by auto-vectorisation).
 
 use super::{LANES, Simd};
+use crate::network::Register;
 
 /// The level without intrinsics.
 #[derive(Clone, Copy)]
@@ -11,12 +12,66 @@ fn zip<A: Copy, B: Copy, C>(a: [A; LANES], b: [B; LANES], f: impl Fn(A, B) -> C)
     std::array::from_fn(|l| f(a[l], b[l]))
 }
 
+impl Register for [f64; LANES] {
+    type Item = f64;
+    const LAST: f64 = f64::INFINITY;
+    #[inline(always)]
+    fn splat(x: f64) -> Self {
+        [x; LANES]
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const f64) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { Baseline::load(p) }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut f64) {
+        // SAFETY: the caller's promise.
+        unsafe { Baseline::store(p, self) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        Baseline::min(self, other)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        Baseline::max(self, other)
+    }
+}
+
+impl Register for [i32; 2 * LANES] {
+    type Item = i32;
+    const LAST: i32 = i32::MAX;
+    #[inline(always)]
+    fn splat(x: i32) -> Self {
+        [x; 2 * LANES]
+    }
+    #[inline(always)]
+    unsafe fn load(p: *const i32) -> Self {
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<Self>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn store(self, p: *mut i32) {
+        // SAFETY: the caller's promise.
+        unsafe { p.cast::<Self>().write_unaligned(self) }
+    }
+    #[inline(always)]
+    fn min(self, other: Self) -> Self {
+        std::array::from_fn(|l| Ord::min(self[l], other[l]))
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        std::array::from_fn(|l| Ord::max(self[l], other[l]))
+    }
+}
+
 impl Simd for Baseline {
+    type Register = [f64; LANES];
+    type Narrow = [i32; 2 * LANES];
     type F = [f64; LANES];
     type I = [i64; LANES];
     type M = [bool; LANES];
-    type Part = [f64; 2];
-    const PARTS: usize = LANES / 2;
 
     #[inline(always)]
     fn splat(x: f64) -> Self::F {
@@ -88,28 +143,6 @@ impl Simd for Baseline {
     #[inline(always)]
     fn max(a: Self::F, b: Self::F) -> Self::F {
         zip(a, b, |x, y| if x > y { x } else { y })
-    }
-    #[inline(always)]
-    fn splat_part(x: f64) -> Self::Part {
-        [x; 2]
-    }
-    #[inline(always)]
-    unsafe fn load_part(p: *const f64) -> Self::Part {
-        // SAFETY: the caller's promise.
-        unsafe { p.cast::<Self::Part>().read_unaligned() }
-    }
-    #[inline(always)]
-    unsafe fn store_part(p: *mut f64, x: Self::Part) {
-        // SAFETY: the caller's promise.
-        unsafe { p.cast::<Self::Part>().write_unaligned(x) }
-    }
-    #[inline(always)]
-    fn min_part(a: Self::Part, b: Self::Part) -> Self::Part {
-        [if a[0] < b[0] { a[0] } else { b[0] }, if a[1] < b[1] { a[1] } else { b[1] }]
-    }
-    #[inline(always)]
-    fn max_part(a: Self::Part, b: Self::Part) -> Self::Part {
-        [if a[0] > b[0] { a[0] } else { b[0] }, if a[1] > b[1] { a[1] } else { b[1] }]
     }
     #[inline(always)]
     fn sqrt(a: Self::F) -> Self::F {

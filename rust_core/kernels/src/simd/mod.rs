@@ -14,6 +14,7 @@ pub mod baseline;
 pub mod bits;
 
 use crate::exec::Level;
+use crate::network::Register;
 
 /// Lanes of a vector on every level.
 pub const LANES: usize = 8;
@@ -53,14 +54,14 @@ pub fn run<K: Kernel>(level: Level, kernel: K) -> K::Output {
 pub trait Simd: Copy + Send + Sync + 'static {
     /// Eight `f64`.
     type F: Copy;
+    /// A register of `f64`: a vector, or a part of it.
+    type Register: Register<Item = f64>;
+    /// A register of `i32`, of the same size.
+    type Narrow: Register<Item = i32>;
     /// Eight `i64`.
     type I: Copy;
     /// Eight booleans.
     type M: Copy;
-    /// One register of `f64`.
-    type Part: Copy;
-    /// Registers that hold eight `f64`.
-    const PARTS: usize;
 
     /// All lanes `x`.
     fn splat(x: f64) -> Self::F;
@@ -120,23 +121,6 @@ pub trait Simd: Copy + Send + Sync + 'static {
         let x = Self::to_array(a);
         ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x[5]) + (x[3] + x[7]))
     }
-
-    /// All lanes of a register `x`.
-    fn splat_part(x: f64) -> Self::Part;
-    /// Read a register.
-    ///
-    /// # Safety
-    /// `p .. p + 8 / PARTS` is readable.
-    unsafe fn load_part(p: *const f64) -> Self::Part;
-    /// Write a register.
-    ///
-    /// # Safety
-    /// `p .. p + 8 / PARTS` is writable.
-    unsafe fn store_part(p: *mut f64, x: Self::Part);
-    /// As `min`.
-    fn min_part(a: Self::Part, b: Self::Part) -> Self::Part;
-    /// As `max`.
-    fn max_part(a: Self::Part, b: Self::Part) -> Self::Part;
 
     /// `a < b`.
     fn lt(a: Self::F, b: Self::F) -> Self::M;

@@ -1,20 +1,17 @@
 //! Statistics across one row: contiguous rows of `width` values, NaN is missing.
 
+mod keys;
+mod rank;
+
+pub use rank::rank;
+
 use crate::exec::SharedOut;
 use crate::order;
-use crate::rolling::places::Places;
 use crate::simd::{self, Kernel, LANES, Simd};
 use crate::{Exec, Level};
 
 /// Rows of a task.
 const ROWS_OF_A_TASK: usize = 64;
-
-/// `(average rank - 0.5) / n` of every value among the `n` values of its row.
-pub fn rank(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
-    each_eight(exec, x, width, out, width, |level, values, out, scratch| {
-        simd::run(level, Rank { values, width, out, scratch });
-    });
-}
 
 /// Every value less the mean of its row.
 pub fn demean(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
@@ -34,38 +31,22 @@ pub fn zscore(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
 
 /// Median distance from the median of the row, unscaled; one value per row.
 pub fn mad_dispersion(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
-    each_eight(exec, x, width, out, 1, |level, values, out, scratch| {
-        simd::run(level, Dispersion { values, width, out, sorted: &mut scratch.sorted });
+    let lanes = || order::Lanes::new(width);
+    each_group(exec, x, width, LANES, (out, 1), lanes, |level, values, out, sorted| {
+        simd::run(level, Dispersion { values, width, out, sorted });
     });
 }
 
-/// What a thread needs to sort eight rows side by side.
-struct Scratch {
-    sorted: order::Lanes,
-    places: Places,
-    tied: Vec<(f64, usize)>,
-    shares: Shares,
-}
-
-/// Results of values without ties, by rank.
-#[derive(Default)]
-struct Shares(Vec<f64>);
-
-impl Shares {
-    /// Among `n` values.
-    fn among(&mut self, n: usize) -> &[f64] {
-        if self.0.len() != n {
-            self.0 = (0..n).map(|rank| (rank as f64 + 0.5) / n as f64).collect();
-        }
-        &self.0
-    }
-}
-
-/// Call `task` with every eight rows and their outputs, `stride` per row.
-fn each_eight<F>(exec: Exec, x: &[f64], width: usize, out: &mut [f64], stride: usize, task: F)
-where
-    F: Fn(Level, &[f64], &mut [f64], &mut Scratch) + Sync,
-{
+/// Call `task` with every `height` rows and their outputs, `stride` per row.
+fn each_group<T>(
+    exec: Exec,
+    x: &[f64],
+    width: usize,
+    height: usize,
+    (out, stride): (&mut [f64], usize),
+    scratch: impl Fn() -> T + Sync,
+    task: impl Fn(Level, &[f64], &mut [f64], &mut T) + Sync,
+) {
     if width == 0 {
         out.fill(f64::NAN);
         return;
@@ -75,15 +56,9 @@ where
     assert_eq!(out.len(), rows * stride, "output does not fit the rows");
     let shared = SharedOut::new(out);
     let exec = exec.for_work(x.len() * 4);
-    let scratch = || Scratch {
-        sorted: order::Lanes::new(width),
-        places: Places::default(),
-        tied: Vec::new(),
-        shares: Shares::default(),
-    };
-    exec.for_each_with(rows.div_ceil(LANES), scratch, |scratch, eight| {
-        let top = eight * LANES;
-        let count = LANES.min(rows - top);
+    exec.for_each_with(rows.div_ceil(height), scratch, |scratch, group| {
+        let top = group * height;
+        let count = height.min(rows - top);
         // SAFETY: every row belongs to one task.
         let out = unsafe { shared.slice(top * stride, count * stride) };
         task(exec.level(), &x[top * width..][..count * width], out, scratch);
@@ -140,42 +115,6 @@ impl Kernel for Dispersion<'_> {
         // An infinite median has no distances: inf - inf makes the result NaN.
         let mad = S::add(mad, S::sub(median, median));
         self.out.copy_from_slice(&S::to_array(mad)[..self.out.len()]);
-    }
-}
-
-struct Rank<'a> {
-    values: &'a [f64],
-    width: usize,
-    out: &'a mut [f64],
-    scratch: &'a mut Scratch,
-}
-
-impl Kernel for Rank<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        let Scratch { sorted, places, tied, shares } = self.scratch;
-        let sorted = sorted.values_mut();
-        let counts = side_by_side::<S>(self.values, self.width, f64::NAN, sorted);
-        places.sort::<S>(sorted);
-        let rows = self.values.chunks_exact(self.width);
-        for (l, (values, out)) in rows.zip(self.out.chunks_exact_mut(self.width)).enumerate() {
-            let n = counts[l] as usize;
-            if n < self.width {
-                out.fill(f64::NAN);
-            }
-            let alone = shares.among(n);
-            places.lane(l, n).walk(
-                tied,
-                |place| values[place],
-                |rank, place, ties| {
-                    out[place] = match ties.len() {
-                        1 => alone[rank],
-                        _ => 0.5 * (ties.start + ties.end) as f64 / n as f64,
-                    };
-                },
-            );
-        }
     }
 }
 
@@ -254,42 +193,7 @@ fn each_vector<S: Simd>(row: &[f64], mut with: impl FnMut(usize, usize, S::F)) {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    fn values() -> impl Strategy<Value = (Vec<f64>, usize)> {
-        let step = f64::from_bits(1.0f64.to_bits() + 1);
-        let value = prop_oneof![
-            4 => any::<f64>(),
-            4 => prop::sample::select(vec![
-                0.0, -0.0, 1.0, step, f64::INFINITY, f64::NEG_INFINITY, f64::NAN,
-            ]),
-        ];
-        (0usize..20, 1usize..40).prop_flat_map(move |(rows, width)| {
-            (prop::collection::vec(value.clone(), rows * width), Just(width))
-        })
-    }
-
-    proptest! {
-        #[test]
-        fn ranks_are_exact_on_every_level((x, width) in values()) {
-            for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
-                let mut out = vec![-7.0; x.len()];
-                rank(Exec::new(2, level), &x, width, &mut out);
-                for (row, out) in x.chunks_exact(width).zip(out.chunks_exact(width)) {
-                    let n = row.iter().filter(|v| !v.is_nan()).count() as f64;
-                    for (v, got) in row.iter().zip(out) {
-                        let below = row.iter().filter(|w| *w < v).count() as f64;
-                        let equal = row.iter().filter(|w| *w == v).count() as f64;
-                        let want = (below + 0.5 * equal) / n;
-                        let agree = if v.is_nan() { got.is_nan() } else { *got == want };
-                        prop_assert!(agree, "{:?} {:?} {} {}", level, row, got, want);
-                    }
-                }
-            }
-        }
-    }
 
     #[test]
     fn statistics_of_a_known_row() {
