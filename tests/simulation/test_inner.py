@@ -162,6 +162,33 @@ def test_one_failing_unit_leaves_its_batch_alone(setting, tmp_path):
     assert all(r.error is None for c in "013" for r in records[c])
 
 
+def test_fits_and_forecasts_are_told_where_their_rows_lie(setting, tmp_path):
+    """Windows and hidden chains need it: the training rows of a split have gaps."""
+    work, candidates, _ = setting
+    stub, seen = stub_hooks(work.config), []
+
+    def fit(X, y, job, state):
+        seen.append(("fit", job["train_index"], len(X), job["seed"]))
+        return stub.fit_model(X, y, job, state)
+
+    def predict(X, state, job, num_samples):
+        seen.append(("predict", job["predict_index"], len(X), job["seed"]))
+        return stub.predict(X, state, job, num_samples)
+
+    hooks = replace(stub, fit_model=fit, predict=predict)
+    objective = InnerObjective(replace(work, hooks=hooks), tmp_path, digest="d", n_assets=4)
+    objective.evaluate_all({"0": candidates["0"]})
+    splits = work.plan.inner
+    assert any((np.diff(split.train) > 1).any() for split in splits)
+    for kind, rows_of in (("fit", lambda s: s.train), ("predict", lambda s: s.test)):
+        calls = [call for call in seen if call[0] == kind]
+        assert len(calls) == len(splits)
+        for (_, index, count, _), split in zip(calls, splits, strict=True):
+            np.testing.assert_array_equal(index, rows_of(split))
+            assert count == len(index)
+    assert len({seed for *_, seed in seen}) == len(splits)
+
+
 PATH = "training.svi.learning_rate"
 
 

@@ -149,6 +149,7 @@ def test_candidate_reaches_the_hooks(walk):
 def test_sections_reach_predict_allocate_and_the_books(walk):
     dataset, _, settings, recorder, result = walk()
     for week, ((pred, spec), weights) in enumerate(recorder.of("allocate")):
+        assert recorder.of("predict")[week][0][2]["predict_index"] == [result.rows[week]]
         assert recorder.of("predict")[week][0][3] == 64
         np.testing.assert_allclose(
             pred["samples"] * dataset.target_scale, result.samples[:, week], rtol=1e-12

@@ -110,11 +110,18 @@ def _drop_duplicates(
     dropped: dict[int, str],
 ) -> None:
     """Visit the pairs in column order; the less usable (else the later) of a pair goes."""
-    for i, j in np.argwhere(np.triu(corr > limit, k=1)):  # argwhere is in column order
-        if int(i) in dropped or int(j) in dropped:
+    gone = np.zeros(len(names), dtype=bool)
+    gone[list(dropped)] = True
+    above = np.triu(corr > limit, k=1)
+    for i in range(len(names)):
+        if gone[i]:
             continue
-        loser, winner = (i, j) if usable[i] < usable[j] else (j, i)
-        dropped[int(loser)] = (
-            f"duplicate: abs(corr) {corr[i, j]:.6g} with '{names[winner]}' is above "
-            f"max_abs_corr {limit:g}"
-        )
+        for j in map(int, np.flatnonzero(above[i] & ~gone)):
+            loser, winner = (i, j) if usable[i] < usable[j] else (j, i)
+            gone[loser] = True
+            dropped[loser] = (
+                f"duplicate: abs(corr) {corr[i, j]:.6g} with '{names[winner]}' is above "
+                f"max_abs_corr {limit:g}"
+            )
+            if gone[i]:
+                break
