@@ -2,8 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::simd;
-
 /// Instruction set that a kernel is compiled for; all levels run the same source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -23,10 +21,11 @@ impl Level {
     pub fn detect() -> Level {
         #[cfg(target_arch = "x86_64")]
         {
-            if simd::avx512::available() {
+            use crate::simd::{avx2, avx512};
+            if avx512::available() {
                 return Level::Avx512;
             }
-            if simd::avx2::available() {
+            if avx2::available() {
                 return Level::Avx2;
             }
         }

@@ -147,7 +147,10 @@ pub fn has_bit_instructions(level: Level) -> bool {
         && is_x86_feature_detected!("popcnt")
         && is_x86_feature_detected!("bmi2");
     #[cfg(not(target_arch = "x86_64"))]
-    return false;
+    {
+        let _ = level;
+        false
+    }
 }
 
 /// # Safety
