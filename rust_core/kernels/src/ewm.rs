@@ -78,7 +78,7 @@ impl<F: Copy> Weights<F> {
 /// Does any lane differ?
 #[inline(always)]
 fn changes<S: Simd>(a: S::F, b: S::F) -> bool {
-    S::bits(S::eq(a, b)) != u8::MAX
+    !S::all(S::eq(a, b))
 }
 
 #[derive(Clone, Copy)]
@@ -203,3 +203,6 @@ fn correction<S: Simd>(weights: &Weights<S::F>, squares: S::F) -> S::F {
     let defined = S::and(several, S::lt(S::splat(0.0), rest));
     S::select(defined, S::div(total, rest), S::splat(f64::NAN))
 }
+
+#[cfg(test)]
+mod tests;

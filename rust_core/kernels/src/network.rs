@@ -62,6 +62,21 @@ pub fn sort<R: Register>(rows: &mut [R::Item]) {
     }
 }
 
+/// Merge the first `run` rows of every lane, which are sorted, with the others, which are, too.
+///
+/// # Panics
+/// `run` is not [`BLOCK`] times a power of two, or the others are none, more than `run`, or in
+/// part of a block.
+#[inline(always)]
+pub fn merge<R: Register>(rows: &mut [R::Item], run: usize) {
+    let net = Net::<R> { start: rows.as_mut_ptr(), n: rows.len() / Net::<R>::LANES };
+    let whole = rows.len().is_multiple_of(BLOCK * Net::<R>::LANES);
+    assert!(whole, "rows must come in blocks of {BLOCK}");
+    assert!(run >= BLOCK && run.is_power_of_two(), "a run is {BLOCK} rows times a power of two");
+    assert!(run < net.n && net.n <= 2 * run, "the other run is as long at most");
+    net.merge(0, run);
+}
+
 /// A buffer of `n` rows; rows from `n` on are imagined to hold [`Register::LAST`].
 struct Net<R: Register> {
     start: *mut R::Item,

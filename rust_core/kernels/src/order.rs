@@ -53,18 +53,11 @@ pub fn sort<S: Simd>(rows: &mut [f64]) {
 
 /// Lanes in ascending order. Mark implementations `#[inline(always)]`.
 pub trait Sorted<S: Simd>: Copy {
-    /// Rows, padding included.
-    fn rows(self) -> usize;
     /// Row `i[l]` of lane `l`; the nearest row where there is none.
     fn pick(self, i: S::I) -> S::F;
 }
 
 impl<S: Simd> Sorted<S> for &[f64] {
-    #[inline(always)]
-    fn rows(self) -> usize {
-        self.len() / LANES
-    }
-
     #[inline(always)]
     fn pick(self, i: S::I) -> S::F {
         let last = (self.len() / LANES) as i64 - 1;
@@ -76,7 +69,7 @@ impl<S: Simd> Sorted<S> for &[f64] {
 }
 
 /// Quantile `q` in `[0, 1]` of the first `count[l]` rows of every sorted lane, by linear
-/// interpolation (NumPy's default, to the bit); NaN where the count is 0.
+/// interpolation (NumPy's default, to the bit, if all values are finite); NaN where the count is 0.
 #[inline(always)]
 pub fn quantile_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, q: f64) -> S::F {
     let one = S::splat(1.0);
@@ -89,7 +82,8 @@ pub fn quantile_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, q: f64) -> S::F
     let from_below = S::add(a, S::mul(gap, t));
     let from_above = S::sub(b, S::mul(gap, S::sub(one, t)));
     let value = S::select(S::lt(t, S::splat(0.5)), from_below, from_above);
-    let value = S::select(S::eq(a, b), a, value); // also where both are infinite
+    let exact = S::or(S::eq(a, b), S::le(t, S::splat(0.0))); // also next to an infinity
+    let value = S::select(exact, a, value);
     S::select(S::lt(count, one), S::splat(f64::NAN), value)
 }
 
@@ -104,52 +98,72 @@ pub fn median_of<S: Simd>(sorted: impl Sorted<S>, count: S::F) -> S::F {
     S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
 }
 
-/// Median of `|x - centre[l]|` over the first `count[l]` rows `x` of every sorted lane; NaN
-/// where the count is 0.
+/// Median of the distances from `median`, that of the first `count[l]` rows of every sorted lane;
+/// NaN where the count is 0.
 ///
-/// The k-th smallest deviation is the smallest half-width of an interval around the centre
-/// that holds k + 1 neighbours, `min_j max(centre - s[j], s[j + k] - centre)`; one side falls
-/// and the other rises with j, so bisection finds the crossing.
+/// With `h = n / 2`, the distances left of the median, `L(a) = median - s[h-1-a]`, and right of it,
+/// `R(b) = s[h+b] - median`, both rise. The `k` smallest of all are `i` of the left and `k - i` of
+/// the right ones; `i` is found by bisection.
 #[inline(always)]
-pub fn mad_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, centre: S::F) -> S::F {
-    let n = S::to_int(count);
-    let one = S::splat_i(1);
-    let k = S::half_i(S::max_i(S::sub_i(n, one), S::splat_i(0)));
-    // Smallest j with s[j + k] - centre >= centre - s[j], or n - k if there is none.
-    let (mut low, mut high) = (S::splat_i(0), S::sub_i(n, k));
-    let steps = usize::BITS - sorted.rows().leading_zeros();
-    for _ in 0..steps {
+pub fn mad_of<S: Simd>(sorted: impl Sorted<S>, count: S::F, median: S::F) -> S::F {
+    let (zero, one) = (S::splat_i(0), S::splat_i(1));
+    let (infinity, lowest) = (S::splat(f64::INFINITY), S::splat(f64::NEG_INFINITY));
+    let n = S::max_i(S::to_int(count), one);
+    let last = S::sub_i(n, one);
+    let h = S::half_i(n);
+    let right = S::sub_i(n, h);
+    let k = S::add_i(S::half_i(last), one);
+    let side = Sides::<S, _> { sorted, median, h };
+    let mut low = S::max_i(zero, S::sub_i(k, right));
+    let mut high = S::min_i(k, h);
+    loop {
         let open = S::lt_i(low, high);
+        if !S::any(open) {
+            break;
+        }
         let middle = S::half_i(S::add_i(low, high));
-        let right = S::sub(sorted.pick(S::add_i(middle, k)), centre);
-        let left = S::sub(centre, sorted.pick(middle));
-        let short = S::lt(right, left);
-        low = S::select_i(S::and(open, short), S::add_i(middle, one), low);
-        high = S::select_i(S::and(open, S::not(short)), middle, high);
+        let more = S::lt(side.left(middle), side.right(S::sub_i(S::sub_i(k, middle), one)));
+        low = S::select_i(S::and(open, more), S::add_i(middle, one), low);
+        high = S::select_i(S::and(open, S::not(more)), middle, high);
     }
-    let lower = half_width::<S>(sorted, n, k, low, centre);
-    // For an even count the next deviation; its crossing lies at the same j or one before.
-    let next = S::half_i(n);
-    let at = half_width::<S>(sorted, n, next, low, centre);
-    let before = half_width::<S>(sorted, n, next, S::sub_i(low, one), centre);
-    let upper = S::min(at, before);
-    let value = S::mul(S::add(lower, upper), S::splat(0.5));
-    let value = S::select(S::eq(lower, upper), lower, value);
+    let rest = S::sub_i(k, low);
+    let (some_left, some_right) = (S::lt_i(zero, low), S::lt_i(zero, rest));
+    let kth = S::max(
+        S::select(some_left, side.left(S::sub_i(low, one)), lowest),
+        S::select(some_right, side.right(S::sub_i(rest, one)), lowest),
+    );
+    let next = S::min(
+        S::select(S::lt_i(low, h), side.left(low), infinity),
+        S::select(S::lt_i(rest, right), side.right(rest), infinity),
+    );
+    let even = S::lt_i(last, S::add_i(h, h));
+    let mean = S::mul(S::splat(0.5), S::add(kth, next));
+    let value = S::select(S::and(even, S::not(S::eq(kth, next))), mean, kth);
     S::select(S::lt(count, S::splat(1.0)), S::splat(f64::NAN), value)
 }
 
-/// `min` over `i` in `{j - 1, j}` of `max(centre - s[i], s[i + k] - centre)`, where it exists.
-#[inline(always)]
-fn half_width<S: Simd>(sorted: impl Sorted<S>, n: S::I, k: S::I, j: S::I, centre: S::F) -> S::F {
-    let mut best = S::splat(f64::INFINITY);
-    for back in [0, 1] {
-        let i = S::sub_i(j, S::splat_i(back));
-        let left = S::sub(centre, sorted.pick(i));
-        let right = S::sub(sorted.pick(S::add_i(i, k)), centre);
-        let inside = S::and(S::not(S::lt_i(i, S::splat_i(0))), S::lt_i(S::add_i(i, k), n));
-        best = S::select(inside, S::min(S::max(left, right), best), best);
+/// Distances from the median. Lanes that ask for a place outside get a row nearby and do not use
+/// the answer.
+#[derive(Clone, Copy)]
+struct Sides<S: Simd, L> {
+    sorted: L,
+    median: S::F,
+    h: S::I,
+}
+
+impl<S: Simd, L: Sorted<S>> Sides<S, L> {
+    /// The `a`-th to the left.
+    #[inline(always)]
+    fn left(self, a: S::I) -> S::F {
+        let i = S::sub_i(S::sub_i(self.h, S::splat_i(1)), a);
+        S::sub(self.median, self.sorted.pick(i))
     }
-    best
+
+    /// The `b`-th to the right.
+    #[inline(always)]
+    fn right(self, b: S::I) -> S::F {
+        S::sub(self.sorted.pick(S::add_i(self.h, b)), self.median)
+    }
 }
 
 /// [`quantile_of`] plain lanes.
@@ -166,8 +180,8 @@ pub fn median<S: Simd>(sorted: &[f64], count: S::F) -> S::F {
 
 /// [`mad_of`] plain lanes.
 #[inline(always)]
-pub fn mad<S: Simd>(sorted: &[f64], count: S::F, centre: S::F) -> S::F {
-    mad_of::<S>(sorted, count, centre)
+pub fn mad<S: Simd>(sorted: &[f64], count: S::F, median: S::F) -> S::F {
+    mad_of::<S>(sorted, count, median)
 }
 
 #[cfg(test)]

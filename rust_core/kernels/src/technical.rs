@@ -200,7 +200,7 @@ impl<F: Copy> Wilder<F> {
     fn tick<S: Simd<F = F>>(&mut self, window: f64, ok: S::M) -> S::M {
         let (one, window) = (S::splat(1.0), S::splat(window));
         let count = S::min(S::add(self.count, S::keep(ok, one)), window);
-        if S::bits(S::eq(count, self.count)) != u8::MAX {
+        if !S::all(S::eq(count, self.count)) {
             self.weight = S::div(one, S::max(count, one)); // constant once the window is full
         }
         self.count = count;
@@ -256,3 +256,6 @@ impl Recursion for WilderStrength {
         index::<S>(*means)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -136,11 +136,6 @@ struct Winsorised<'a, S: Simd> {
 
 impl<S: Simd> Sorted<S> for Winsorised<'_, S> {
     #[inline(always)]
-    fn rows(self) -> usize {
-        self.lanes.len() / LANES
-    }
-
-    #[inline(always)]
     fn pick(self, i: S::I) -> S::F {
         clamp_lanes::<S>(Sorted::<S>::pick(self.lanes, i), self.low, self.high)
     }

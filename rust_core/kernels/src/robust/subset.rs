@@ -5,6 +5,7 @@
 //! found from running counts without touching the other values.
 
 use super::{between, clamp};
+use crate::simd::bits;
 
 /// Words of a set over `n` positions.
 pub fn words(n: usize) -> usize {
@@ -12,6 +13,8 @@ pub fn words(n: usize) -> usize {
 }
 
 /// The chosen part of an ascending column, winsorised as it is read.
+///
+/// `FAST` promises that the CPU has BMI2.
 pub struct Subset<'a, const FAST: bool> {
     values: &'a [f64],
     bits: &'a [u64],
@@ -59,7 +62,13 @@ impl<'a, const FAST: bool> Subset<'a, FAST> {
         while self.before[word + 1] <= j {
             word += 1;
         }
-        word * 64 + nth_bit::<FAST>(self.bits[word], j - self.before[word]) as usize
+        let (bits, i) = (self.bits[word], j - self.before[word]);
+        #[cfg(target_arch = "x86_64")]
+        if FAST {
+            // SAFETY: `FAST` is only chosen where the CPU has BMI2.
+            return word * 64 + unsafe { bits::nth_by_deposit(bits, i) } as usize;
+        }
+        word * 64 + bits::nth(bits, i) as usize
     }
 
     #[inline(always)]
@@ -182,30 +191,6 @@ fn middle(a: f64, b: f64) -> f64 {
     if a == b { a } else { (a + b) * 0.5 }
 }
 
-/// Position of set bit `k` (from 0) of `word`, which has more than `k`.
-///
-/// `FAST` promises that the CPU has BMI2.
-#[inline(always)]
-fn nth_bit<const FAST: bool>(mut word: u64, mut k: u32) -> u32 {
-    #[cfg(target_arch = "x86_64")]
-    if FAST {
-        // SAFETY: `FAST` is only chosen where the CPU has BMI2.
-        return unsafe { core::arch::x86_64::_pdep_u64(1 << k, word) }.trailing_zeros();
-    }
-    let mut at = 0;
-    for width in [32, 16, 8] {
-        let count = (word & ((1 << width) - 1)).count_ones();
-        if k >= count {
-            (k, at, word) = (k - count, at + width, word >> width);
-        }
-    }
-    while k > 0 {
-        word &= word - 1;
-        k -= 1;
-    }
-    at + word.trailing_zeros()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -247,13 +232,6 @@ mod tests {
             let p = q * (listed.len() - 1) as f64;
             let (a, b) = (listed[p as usize], listed[(p as usize + 1).min(listed.len() - 1)]);
             prop_assert_eq!(subset.quantile(q), between(a, b, p.fract()));
-        }
-
-        #[test]
-        fn nth_bit_is_the_nth(word in 1u64.., pick in any::<u32>()) {
-            let k = pick % word.count_ones();
-            let expected = (0..64).filter(|i| word >> i & 1 == 1).nth(k as usize);
-            prop_assert_eq!(Some(nth_bit::<false>(word, k)), expected);
         }
     }
 }

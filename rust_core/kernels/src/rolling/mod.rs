@@ -3,8 +3,8 @@
 //! Five drivers, each with small parts:
 //! * [`sliding`]: two-stack aggregates (sum, moments, extrema, semideviation); nothing is ever subtracted;
 //! * [`sorted`]: a sorted window per column (median, quantile, MAD);
-//! * [`ranked`]: sets of ranks (median, quantile of long windows);
-//! * [`ranks`]: counting (rank of the last value);
+//! * [`ranked`]: sets of ranks (median, quantile and rank of the last value in long windows);
+//! * [`ranks`]: counting (rank of the last value in short windows);
 //! * [`scan`]: recursions down the rows (EWM, Wilder).
 //!
 //! A driver reads its rows through a [`source::Source`], so the same code runs
@@ -17,6 +17,7 @@ pub mod moments;
 pub mod places;
 pub mod ranked;
 pub mod ranks;
+pub mod rankset;
 pub mod scan;
 pub mod semideviation;
 pub mod sliding;

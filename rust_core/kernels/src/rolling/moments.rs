@@ -59,17 +59,22 @@ impl<const K: usize, M: Moment<K>> Accumulator for Powers<K, M> {
     #[inline(always)]
     fn push<S: Simd>(self, state: [S::F; K], ok: S::M, v: S::F) -> [S::F; K] {
         let d = S::keep(ok, v);
-        let mut power = d;
-        std::array::from_fn(|k| {
+        let (mut sums, mut power) = (state, d);
+        for (k, sum) in sums.iter_mut().enumerate() {
             if k > 0 {
                 power = S::mul(power, d);
             }
-            S::add(state[k], power)
-        })
+            *sum = S::add(*sum, power);
+        }
+        sums
     }
     #[inline(always)]
     fn merge<S: Simd>(self, a: [S::F; K], b: [S::F; K]) -> [S::F; K] {
-        std::array::from_fn(|k| S::add(a[k], b[k]))
+        let mut sums = a;
+        for (sum, part) in sums.iter_mut().zip(b) {
+            *sum = S::add(*sum, part);
+        }
+        sums
     }
     #[inline(always)]
     fn factors<S: Simd>(self, n: S::F) -> M::Factors<S> {

@@ -9,17 +9,77 @@ use std::ops::Range;
 use crate::order;
 use crate::simd::{LANES, Simd};
 
-/// Bits that hold the place in a buffer of `rows` rows.
-fn mask(rows: usize) -> u64 {
+/// Eight columns, one after the other.
+#[derive(Default)]
+pub struct Columns {
+    values: Vec<f64>,
+    stride: usize,
+}
+
+impl Columns {
+    /// Make room for columns of `rows` rows, a multiple of eight.
+    #[inline(always)]
+    pub fn resize(&mut self, rows: usize) {
+        self.stride = rows + LANES; // no power of two: the columns share no cache set
+        self.values.resize(LANES * self.stride, 0.0);
+    }
+
+    /// Rows `top .. top + 8`.
+    #[inline(always)]
+    pub fn put<S: Simd>(&mut self, top: usize, rows: [S::F; LANES]) {
+        assert!(top + LANES <= self.stride, "rows outside the columns");
+        for (l, column) in S::transpose(rows).into_iter().enumerate() {
+            // SAFETY: every column has `stride` rows.
+            unsafe { S::store(self.values.as_mut_ptr().add(l * self.stride + top), column) }
+        }
+    }
+
+    /// Rows `top .. top + 8`.
+    #[inline(always)]
+    pub fn get<S: Simd>(&self, top: usize) -> [S::F; LANES] {
+        assert!(top + LANES <= self.stride, "rows outside the columns");
+        let mut columns = [S::splat(0.0); LANES];
+        for (l, column) in columns.iter_mut().enumerate() {
+            // SAFETY: every column has `stride` rows.
+            *column = unsafe { S::load(self.values.as_ptr().add(l * self.stride + top)) };
+        }
+        S::transpose(columns)
+    }
+
+    /// Column `l`.
+    #[inline(always)]
+    pub fn column(&self, l: usize) -> &[f64] {
+        &self.values[l * self.stride..][..self.stride]
+    }
+
+    /// Column `l`.
+    #[inline(always)]
+    pub fn column_mut(&mut self, l: usize) -> &mut [f64] {
+        &mut self.values[l * self.stride..][..self.stride]
+    }
+}
+
+/// Bits that hold a place among `rows` rows.
+#[inline(always)]
+pub fn mask(rows: usize) -> u64 {
     rows.next_power_of_two() as u64 - 1
+}
+
+/// Write into every value of `rows` its place, counted from `first`, in the bits of `mask`;
+/// missing values (NaN) become `+inf`.
+#[inline(always)]
+pub fn mark_all(rows: &mut [f64], mask: u64, first: usize) {
+    for (place, row) in (first as u64..).zip(rows.chunks_exact_mut(LANES)) {
+        for v in row {
+            *v = mark(*v, mask, place);
+        }
+    }
 }
 
 /// Sorted lanes, one after the other.
 #[derive(Default)]
 pub struct Places {
-    keys: Vec<f64>,
-    /// From one lane to the next.
-    stride: usize,
+    keys: Columns,
     mask: u64,
 }
 
@@ -27,32 +87,31 @@ impl Places {
     /// Sort every lane of `rows`, missing values (NaN) last, and keep the result.
     #[inline(always)]
     pub fn sort<S: Simd>(&mut self, rows: &mut [f64]) {
-        let height = rows.len() / LANES;
-        self.mask = mask(height);
-        for (place, row) in rows.chunks_exact_mut(LANES).enumerate() {
-            for v in row {
-                *v = mark(*v, self.mask, place as u64);
-            }
-        }
+        let mask = mask(rows.len() / LANES);
+        mark_all(rows, mask, 0);
         order::sort::<S>(rows);
-        self.stride = height + LANES; // no power of two: the lanes share no cache set
-        self.keys.resize(LANES * self.stride, 0.0);
+        self.keep::<S>(rows, mask);
+    }
+
+    /// Keep sorted rows that were marked in the bits of `mask`.
+    #[inline(always)]
+    pub fn keep<S: Simd>(&mut self, rows: &[f64], mask: u64) {
+        self.mask = mask;
+        self.keys.resize(rows.len() / LANES);
         for (i, block) in rows.chunks_exact(LANES * LANES).enumerate() {
-            // SAFETY: a block is eight rows, and every lane has room for all rows.
-            unsafe {
-                let row = |k: usize| S::load(block.as_ptr().add(k * LANES));
-                let lanes = S::transpose(std::array::from_fn(row));
-                for (l, keys) in lanes.into_iter().enumerate() {
-                    S::store(self.keys.as_mut_ptr().add(l * self.stride + i * LANES), keys);
-                }
+            let mut eight = [S::splat(0.0); LANES];
+            for (row, values) in eight.iter_mut().zip(block.chunks_exact(LANES)) {
+                // SAFETY: a row is eight values.
+                *row = unsafe { S::load(values.as_ptr()) };
             }
+            self.keys.put::<S>(i * LANES, eight);
         }
     }
 
     /// Lane `l`, which holds `n` values.
     #[inline(always)]
     pub fn lane(&self, l: usize, n: usize) -> Lane<'_> {
-        Lane { keys: &self.keys[l * self.stride..][..n], mask: self.mask }
+        Lane { keys: &self.keys.column(l)[..n], mask: self.mask }
     }
 }
 

@@ -1,14 +1,44 @@
-//! Rank of the last value in its window, by counting.
+//! Rank of the last value in its window; by counting where the window is short.
 
 use crate::Exec;
 use crate::simd::{self, Kernel, Simd};
 
 use super::Window;
+use super::ranked::{self, Column, Ranks};
+use super::rankset::RankSet;
 use super::source::{Source, Table};
 use super::tiles::{Line, Sink, Tile, Tiles};
 
 /// Average rank of the last value divided by the count, down every column.
 pub fn rank(exec: Exec, x: Table, window: Window, out: &mut [f64]) {
+    if window.reach(x.rows()) >= LONG {
+        ranked::run(exec, Last, x, window, out);
+    } else {
+        count(exec, x, window, out);
+    }
+}
+
+/// From this window on, ranking the values once beats counting.
+const LONG: usize = 100;
+
+/// The same from ranks.
+#[derive(Clone, Copy)]
+struct Last;
+
+impl Ranks for Last {
+    const TIES: bool = true;
+    #[inline(always)]
+    fn of<S: Simd>(self, set: &RankSet<'_>, column: &Column, last: Option<usize>) -> f64 {
+        let Some(last) = last else { return f64::NAN };
+        let equal = column.ties(last);
+        let upto = set.through(*equal.end());
+        let below = if equal.start() == equal.end() { upto - 1 } else { set.below(*equal.start()) };
+        0.5 * f64::from(below + upto + 1) / set.count() as f64
+    }
+}
+
+/// [`rank`] by counting.
+fn count(exec: Exec, x: Table, window: Window, out: &mut [f64]) {
     let (rows, cols) = (x.rows(), x.cols());
     let sink = Sink::new(out, rows, cols);
     let reach = window.reach(rows);
@@ -91,5 +121,42 @@ impl Ring {
         let share = S::div(S::mul(S::splat(0.5), twice), n);
         let enough = S::and(S::valid(v), S::le(S::splat(min_periods as f64), n));
         S::select(enough, share, S::splat(f64::NAN))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Level;
+
+    #[test]
+    fn ranks_of_values_ranked_once_are_the_counts() {
+        const ODD: [f64; 6] = [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0, 0.0, f64::NAN];
+        let mut state = 1u64;
+        let mut below = |n: u64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+            (state >> 33) % n
+        };
+        for (rows, cols, kinds) in [(0, 3, 5), (90, 11, 9), (700, 9, 40), (300, 1, 1 << 31)] {
+            let mut value = || match below(9) {
+                0 => ODD[below(6) as usize],
+                _ => below(kinds) as f64 - 3.0,
+            };
+            let x: Vec<f64> = (0..rows * cols).map(|_| value()).collect();
+            let table = Table::new(&x, rows, cols);
+            for (len, need) in [(1, 1), (7, 3), (40, 40), (64, 2), (130, 1), (900, 5)] {
+                let window = Window::new(len, need);
+                for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+                    let exec = Exec::new(2, level);
+                    let (mut a, mut b) = (vec![-7.0; x.len()], vec![-7.0; x.len()]);
+                    count(exec, table, window, &mut a);
+                    ranked::run(exec, Last, table, window, &mut b);
+                    for (i, (a, b)) in a.iter().zip(&b).enumerate() {
+                        let same = a == b || a.is_nan() && b.is_nan();
+                        assert!(same, "{level:?} {rows} x {cols} window {len} entry {i}: {a} {b}");
+                    }
+                }
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@
 //! read and written in the order in which it lies.
 
 use crate::Exec;
-use crate::simd::{self, Kernel, Simd};
+use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::source::{Source, finite};
 use super::tiles::{Lanes, Sink, Tile, Tiles};
@@ -52,11 +52,9 @@ struct Pass<'a, R, X> {
 /// A vector of columns.
 struct Column<S: Simd, R: Recursion> {
     at: Lanes,
-    /// Lanes beyond the table's columns: they miss nothing.
-    unused: S::M,
     state: R::State<S>,
-    /// The column's own clock, from the first missing value on.
-    clock: Option<R::Clock<S>>,
+    /// Is its clock its own, from the first missing value on?
+    own: bool,
 }
 
 impl<R: Recursion, X: Source> Kernel for Pass<'_, R, X> {
@@ -64,34 +62,36 @@ impl<R: Recursion, X: Source> Kernel for Pass<'_, R, X> {
     #[inline(always)]
     fn run<S: Simd>(self) {
         let (mut clock, state) = self.recursion.start::<S>();
-        let mut columns: Vec<Column<S, R>> = self
-            .tile
-            .vectors(0)
-            .map(|at| {
-                let unused = u8::MAX.checked_shl(at.count as u32).unwrap_or(0);
-                Column { at, unused: S::from_bits(unused), state, clock: None }
-            })
-            .collect();
-        let everywhere = S::from_bits(u8::MAX);
+        let mut columns: Vec<Column<S, R>> =
+            self.tile.vectors(0).map(|at| Column { at, state, own: false }).collect();
+        let mut clocks = vec![clock; columns.len()];
+        let (everywhere, nan) = (S::from_bits(u8::MAX), S::splat(f64::NAN));
         for t in self.tile.rows.clone() {
             let before = clock;
             let defined = self.recursion.tick::<S>(&mut clock, everywhere);
-            for column in &mut columns {
+            let started = S::all(defined);
+            for (column, own) in columns.iter_mut().zip(&mut clocks) {
+                let at = column.at;
                 // SAFETY: the tile lies in the table and belongs to this task.
-                unsafe {
-                    let v = self.source.row::<S>(t, column.at.first, column.at.count);
-                    let ok = S::or(finite::<S>(v), column.unused);
-                    let result = if column.clock.is_none() && S::bits(ok) == u8::MAX {
-                        let result = self.recursion.step::<S>(&clock, &mut column.state, ok, v);
-                        S::select(defined, result, S::splat(f64::NAN))
-                    } else {
-                        let own = column.clock.get_or_insert(before);
-                        let defined = self.recursion.tick::<S>(own, ok);
-                        let result = self.recursion.step::<S>(own, &mut column.state, ok, v);
-                        S::select(defined, result, S::splat(f64::NAN))
-                    };
-                    self.sink.write::<S>(t, column.at, result);
+                let v = unsafe { self.source.row::<S>(t, at.first, at.count) };
+                let mut ok = finite::<S>(v);
+                if at.count < LANES {
+                    // Lanes beyond the table's columns miss nothing.
+                    ok = S::or(ok, S::from_bits(u8::MAX << at.count));
                 }
+                let result = if S::all(ok) && !column.own {
+                    let result = self.recursion.step::<S>(&clock, &mut column.state, everywhere, v);
+                    if started { result } else { S::select(defined, result, nan) }
+                } else {
+                    if !column.own {
+                        (column.own, *own) = (true, before);
+                    }
+                    let defined = self.recursion.tick::<S>(own, ok);
+                    let result = self.recursion.step::<S>(own, &mut column.state, ok, v);
+                    S::select(defined, result, nan)
+                };
+                // SAFETY: as above.
+                unsafe { self.sink.write::<S>(t, at, result) };
             }
         }
     }

@@ -18,7 +18,7 @@ use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
 use super::source::Source;
-use super::tiles::{Lanes, STRIP, Sink, Tile, Tiles};
+use super::tiles::{Lanes, Sink, Tile, Tiles};
 
 /// Mergeable statistics of eight columns.
 pub trait Accumulator: Copy + Sync {
@@ -68,11 +68,12 @@ pub fn sliding<A: Accumulator, X: Source>(
     });
 }
 
-/// Do the whole rows of a block, those of the block before and the results fit a near cache, and
-/// is it worth the while to bring them there row by row before the columns are walked down?
-fn is_near<A: Accumulator>(reach: usize, cols: usize) -> bool {
+/// Do the rows of a block over `width` columns, those of the block before and the results fit a
+/// near cache, and is it worth the while to bring them there row by row before the columns are
+/// walked down?
+fn is_near<A: Accumulator>(reach: usize, width: usize) -> bool {
     const NEAR: usize = 1 << 14;
-    A::LIGHT && reach * cols <= NEAR
+    A::LIGHT && reach * width <= NEAR
 }
 
 /// One tile; its first row is the first row of a block.
@@ -96,7 +97,7 @@ impl<A: Accumulator, X: Source> Kernel for Pass<'_, A, X> {
         let reach = self.window.reach(self.source.rows());
         let mut suffixes = vec![Part::empty(self.accumulator); reach + 1];
         let mut states = vec![self.accumulator.empty::<S>(); reach + 1];
-        let near = is_near::<A>(reach, self.source.cols()) && self.tile.cols.len() > STRIP;
+        let near = is_near::<A>(reach, self.tile.cols.len());
         // Which vectors are known to miss nothing in the block before, and in the present one?
         let width = self.tile.cols.len().div_ceil(LANES);
         let (mut before, mut present) = (vec![false; width], vec![false; width]);
@@ -203,7 +204,7 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
         let first = self.row::<S>(self.start);
         let mut seen = S::valid(first);
         let mut anchor = S::keep(seen, first);
-        if A::ANCHORED && self.start > 0 && S::bits(seen) != u8::MAX {
+        if A::ANCHORED && self.start > 0 && !S::all(seen) {
             anchor = self.anchor_before::<S>(seen, anchor);
         }
         self.build::<S>(anchor, 1, suffixes);
@@ -216,7 +217,7 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
             let after = t - self.start + 1;
             if A::ANCHORED {
                 let fresh = S::and(S::valid(v), S::not(seen));
-                if S::bits(fresh) != 0 {
+                if S::any(fresh) {
                     anchor = S::select(fresh, v, anchor);
                     seen = S::or(seen, fresh);
                     self.build::<S>(anchor, after, suffixes);
@@ -224,7 +225,7 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
             }
             head.push(accumulator, v, anchor);
             let all = if self.start == 0 { head } else { suffixes[after].merge(accumulator, head) };
-            if S::bits(S::eq(all.n, n)) != u8::MAX {
+            if !S::all(S::eq(all.n, n)) {
                 (n, factors) = (all.n, accumulator.factors::<S>(all.n));
             }
             let result = accumulator.finish::<S>(factors, all.state, anchor);
@@ -270,7 +271,7 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
         let unused = u8::MAX.checked_shl(self.at.count as u32).unwrap_or(0);
         seen = S::or(seen, S::from_bits(unused));
         for t in (self.start + 1 - self.reach..self.start).rev() {
-            if S::bits(seen) == u8::MAX {
+            if S::all(seen) {
                 break;
             }
             let v = self.row::<S>(t);

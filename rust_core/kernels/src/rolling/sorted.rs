@@ -9,7 +9,8 @@ use crate::order;
 use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
-use super::ranked::{self, Ranks};
+use super::ranked::{self, Column, Ranks};
+use super::rankset::RankSet;
 use super::source::{Source, Table};
 use super::tiles::{Line, Sink, Tile, Tiles};
 
@@ -42,6 +43,8 @@ const LONG: usize = 160;
 /// Reads a result off eight sorted windows.
 trait Pick: Copy + Sync {
     fn pick<S: Simd>(self, window: &Sorted) -> S::F;
+    /// The same, to the bit, of windows that all hold `n` values, at least one.
+    fn pick_alike<S: Simd>(self, window: &Sorted, n: usize) -> S::F;
 }
 
 fn run<P: Pick>(exec: Exec, pick: P, x: Table, window: Window, out: &mut [f64]) {
@@ -97,8 +100,14 @@ impl<P: Pick> Kernel for Pass<'_, P> {
                             continue;
                         }
                         let n = window.count.load::<S>();
-                        let result = self.pick.pick::<S>(window);
-                        let result = S::select(S::le(need, n), result, S::splat(f64::NAN));
+                        let result = match window.alike::<S>(at.count) {
+                            Some(n) if n < self.window.min_periods() => S::splat(f64::NAN),
+                            Some(n) => self.pick.pick_alike::<S>(window, n),
+                            None => {
+                                let result = self.pick.pick::<S>(window);
+                                S::select(S::le(need, n), result, S::splat(f64::NAN))
+                            }
+                        };
                         self.sink.put::<S>(t, at, result);
                     }
                 }
@@ -142,12 +151,13 @@ impl Sorted {
         }
     }
 
-    /// The `i`-th smallest of every lane.
+    /// How many values each of the first `lanes` windows holds, if all hold as many.
     #[inline(always)]
-    fn at<S: Simd>(&self, i: S::I) -> S::F {
-        debug_assert!(S::to_array_i(i).iter().all(|&i| 0 <= i && (i as usize) < self.rows.len()));
-        // SAFETY: callers pass ranks below the count, which is at most the number of rows.
-        unsafe { S::gather_rows(self.rows.as_ptr().cast::<f64>(), i) }
+    fn alike<S: Simd>(&self, lanes: usize) -> Option<usize> {
+        let first = self.count.0[0];
+        let unused = S::from_bits(u8::MAX.checked_shl(lanes as u32).unwrap_or(0));
+        let alike = S::or(S::eq(self.count.load::<S>(), S::splat(first)), unused);
+        S::all(alike).then_some(first as usize)
     }
 
     /// All rows, as the functions of [`order`] read them.
@@ -166,15 +176,24 @@ impl Pick for Median {
     fn pick<S: Simd>(self, window: &Sorted) -> S::F {
         order::median::<S>(window.values(), window.count.load::<S>())
     }
+    #[inline(always)]
+    fn pick_alike<S: Simd>(self, window: &Sorted, n: usize) -> S::F {
+        let (a, b) = (window.rows[(n - 1) / 2].load::<S>(), window.rows[n / 2].load::<S>());
+        S::select(S::eq(a, b), a, S::mul(S::add(a, b), S::splat(0.5)))
+    }
 }
 
 impl Ranks for Median {
+    const TIES: bool = false;
     #[inline(always)]
-    fn place(self, n: usize) -> (usize, f64) {
-        ((n - 1) / 2, if n.is_multiple_of(2) { 0.5 } else { 0.0 })
-    }
-    #[inline(always)]
-    fn between(self, low: f64, high: f64, _share: f64) -> f64 {
+    fn of<S: Simd>(self, set: &RankSet<'_>, column: &Column, _last: Option<usize>) -> f64 {
+        let n = set.count();
+        let rank = set.select::<S>((n - 1) / 2);
+        let low = column.value(rank);
+        if n % 2 == 1 {
+            return low;
+        }
+        let high = column.value(set.after(rank));
         if low == high { low } else { (low + high) * 0.5 }
     }
 }
@@ -182,15 +201,28 @@ impl Ranks for Median {
 #[derive(Clone, Copy)]
 struct Quantile(f64);
 
-/// As [`order::quantile`], to the bit.
-impl Ranks for Quantile {
+impl Quantile {
+    /// The lower rank among `n`, and how far the result lies towards the next one.
     #[inline(always)]
     fn place(self, n: usize) -> (usize, f64) {
         let position = self.0 * (n - 1) as f64;
-        (position as usize, position - position.trunc())
+        let rank = position as usize;
+        (rank, position - rank as f64)
     }
+}
+
+/// As [`order::quantile`], to the bit.
+impl Ranks for Quantile {
+    const TIES: bool = false;
     #[inline(always)]
-    fn between(self, low: f64, high: f64, share: f64) -> f64 {
+    fn of<S: Simd>(self, set: &RankSet<'_>, column: &Column, _last: Option<usize>) -> f64 {
+        let (rank, share) = self.place(set.count());
+        let rank = set.select::<S>(rank);
+        let low = column.value(rank);
+        if share == 0.0 {
+            return low;
+        }
+        let high = column.value(set.after(rank));
         let gap = high - low;
         match () {
             () if low == high => low,
@@ -205,59 +237,38 @@ impl Pick for Quantile {
     fn pick<S: Simd>(self, window: &Sorted) -> S::F {
         order::quantile::<S>(window.values(), window.count.load::<S>(), self.0)
     }
+    #[inline(always)]
+    fn pick_alike<S: Simd>(self, window: &Sorted, n: usize) -> S::F {
+        let (rank, share) = self.place(n);
+        let (a, b) =
+            (window.rows[rank].load::<S>(), window.rows[(rank + 1).min(n - 1)].load::<S>());
+        if share == 0.0 {
+            return a; // also next to an infinity
+        }
+        let gap = S::sub(b, a);
+        let value = if share < 0.5 {
+            S::add(a, S::mul(gap, S::splat(share)))
+        } else {
+            S::sub(b, S::mul(gap, S::splat(1.0 - share)))
+        };
+        S::select(S::eq(a, b), a, value) // also where both are infinite
+    }
 }
 
-/// Median distance from the median, by binary search.
-///
-/// With `h = n / 2`, the distances left of the median, `L(a) = med - s[h-1-a]`,
-/// and right of it, `R(b) = s[h+b] - med`, both rise. The `k` smallest of all
-/// are `i` of the left and `k - i` of the right ones; `i` is found by bisection.
 #[derive(Clone, Copy)]
 struct Mad;
 
 impl Pick for Mad {
     #[inline(always)]
     fn pick<S: Simd>(self, window: &Sorted) -> S::F {
-        let (zero, one) = (S::splat_i(0), S::splat_i(1));
-        let (infinity, lowest) = (S::splat(f64::INFINITY), S::splat(f64::NEG_INFINITY));
-        let median = Median.pick::<S>(window);
-        let n = S::max_i(S::to_int(window.count.load::<S>()), one);
-        let last = S::sub_i(n, one);
-        let h = S::half_i(n);
-        let right = S::sub_i(n, h);
-        let k = S::add_i(S::half_i(last), one);
-        // Ranks are clamped: lanes that ask for a place outside do not use the answer.
-        let at = |i: S::I| window.at::<S>(S::min_i(S::max_i(i, zero), last));
-        let left_of = |a: S::I| S::sub(median, at(S::sub_i(S::sub_i(h, one), a)));
-        let right_of = |b: S::I| S::sub(at(S::add_i(h, b)), median);
-
-        let mut low = S::max_i(zero, S::sub_i(k, right));
-        let mut high = S::min_i(k, h);
-        loop {
-            let open = S::lt_i(low, high);
-            if S::bits(open) == 0 {
-                break;
-            }
-            let middle = S::half_i(S::add_i(low, high));
-            let more = S::lt(left_of(middle), right_of(S::sub_i(S::sub_i(k, middle), one)));
-            low = S::select_i(S::and(open, more), S::add_i(middle, one), low);
-            high = S::select_i(S::and(open, S::not(more)), middle, high);
-        }
-        let rest = S::sub_i(k, low);
-        let (some_left, some_right) = (S::lt_i(zero, low), S::lt_i(zero, rest));
-        let kth = S::max(
-            S::select(some_left, left_of(S::sub_i(low, one)), lowest),
-            S::select(some_right, right_of(S::sub_i(rest, one)), lowest),
-        );
-        let next = S::min(
-            S::select(S::lt_i(low, h), left_of(low), infinity),
-            S::select(S::lt_i(rest, right), right_of(rest), infinity),
-        );
-        let even = S::lt_i(last, S::add_i(h, h));
-        let mean = S::mul(S::splat(0.5), S::add(kth, next));
-        let result = S::select(even, mean, kth);
+        let (values, count) = (window.values(), window.count.load::<S>());
+        let median = order::median::<S>(values, count);
         // An infinite median has no distances: inf - inf makes the result NaN.
-        S::add(result, S::sub(median, median))
+        S::add(order::mad::<S>(values, count, median), S::sub(median, median))
+    }
+    #[inline(always)]
+    fn pick_alike<S: Simd>(self, window: &Sorted, _n: usize) -> S::F {
+        self.pick::<S>(window)
     }
 }
 
@@ -286,7 +297,7 @@ mod tests {
                 (prop::collection::vec(value(), rows * cols), Just(cols))
             }),
             (len, need) in (1usize..40).prop_flat_map(|len| (Just(len), 1..=len)),
-            q in 0.0..=1.0f64,
+            q in prop_oneof![0.0..=1.0f64, prop::sample::select(vec![0.0, 0.25, 0.5, 1.0])],
         ) {
             let (table, window) = (Table::new(&x, x.len() / cols, cols), Window::new(len, need));
             for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {

@@ -42,6 +42,7 @@ impl Kernel for Rows<'_> {
     fn run<S: Simd>(self) {
         let mut centred = Centred { width: self.x.cols().div_ceil(LANES), rows: Vec::new() };
         let mut krylov = Krylov::default();
+        let everything = vec![u8::MAX; centred.width];
         let Some((&start, &last)) = self.wanted.first().zip(self.wanted.last()) else { return };
         let first = (start + 1).saturating_sub(self.window.len());
         let whole: Vec<bool> = (first..=last).map(|t| is_whole::<S>(self.x, t)).collect();
@@ -50,7 +51,7 @@ impl Kernel for Rows<'_> {
             let mut share = f64::NAN;
             if t + 1 - oldest >= self.window.min_periods() {
                 if whole[oldest - first..=t - first].iter().all(|&whole| whole) {
-                    centred.fill::<S>(self.x, oldest..=t, |_| S::from_bits(u8::MAX));
+                    centred.fill::<S>(self.x, oldest..=t, &everything);
                 } else {
                     centred.fill_present::<S>(self.x, self.window, oldest..=t);
                 }
@@ -83,22 +84,26 @@ impl Centred {
             }
         }
         let need = S::splat(window.min_periods() as f64);
-        let stay = |g: usize| S::le(need, counts[g].load::<S>());
-        let complete = |t: &usize| {
-            let mut columns = vectors::<S>(x, *t).enumerate();
-            columns.all(|(g, v)| S::bits(S::and(stay(g), S::not(finite::<S>(v)))) == 0)
-        };
-        self.fill::<S>(x, rows.filter(complete), stay);
+        let mut stay = Vec::with_capacity(self.width);
+        for count in &counts {
+            stay.push(S::bits(S::le(need, count.load::<S>())));
+        }
+        let mut complete = Vec::new();
+        for t in rows {
+            let mut misses = false;
+            for (g, v) in vectors::<S>(x, t).enumerate() {
+                misses |= S::any(S::and(S::from_bits(stay[g]), S::not(finite::<S>(v))));
+            }
+            if !misses {
+                complete.push(t);
+            }
+        }
+        self.fill::<S>(x, complete.into_iter(), &stay);
     }
 
-    /// `rows` of the columns that `stay` (by vector).
+    /// `rows` of the columns that `stay`, a bit of its vector's byte each.
     #[inline(always)]
-    fn fill<S: Simd>(
-        &mut self,
-        x: Table,
-        rows: impl Iterator<Item = usize>,
-        stay: impl Fn(usize) -> S::M,
-    ) {
+    fn fill<S: Simd>(&mut self, x: Table, rows: impl Iterator<Item = usize>, stay: &[u8]) {
         let width = self.width;
         self.rows.clear();
         for t in rows {
@@ -108,7 +113,7 @@ impl Centred {
                 let first = if top == 0 { v } else { self.rows[g].load::<S>() };
                 let mut line = Line::splat(0.0);
                 let v = if top == 0 { v } else { S::sub(v, first) };
-                line.store::<S>(S::keep(S::and(stay(g), S::valid(v)), v));
+                line.store::<S>(S::keep(S::and(S::from_bits(stay[g]), S::valid(v)), v));
                 self.rows.push(line);
             }
         }

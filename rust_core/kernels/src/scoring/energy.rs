@@ -287,7 +287,7 @@ impl Rows<'_> {
                 close = S::or(close, is_close);
             }
         }
-        (halves, S::bits(close) == 0)
+        (halves, !S::any(close))
     }
 
     /// Weighted distances from half their squares, summed by lane.

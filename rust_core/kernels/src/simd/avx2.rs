@@ -1,4 +1,4 @@
-//! AVX2 with FMA: two registers per vector; integers as plain arrays.
+//! AVX2 with FMA and the bit instructions of its time: two registers per vector.
 
 use std::arch::x86_64::*;
 
@@ -15,27 +15,43 @@ pub type Pair = [__m256d; 2];
 
 /// Does this CPU run it?
 pub fn available() -> bool {
-    is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma")
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("fma")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("lzcnt")
+        && is_x86_feature_detected!("popcnt")
 }
 
 /// Run `kernel` with the features switched on.
 ///
 /// # Safety
 /// [`available`] holds.
-#[target_feature(enable = "avx2,fma")]
+#[target_feature(enable = "avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
 pub unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx2>()
 }
 
-#[inline(always)]
-fn mask_of(m: [bool; LANES]) -> Pair {
-    let lanes = m.map(|set| if set { f64::from_bits(u64::MAX) } else { 0.0 });
-    Avx2::from_array(lanes)
-}
+/// Two halves of a vector of integers.
+pub type Ints = [__m256i; 2];
 
-#[inline(always)]
-fn mask_to(m: Pair) -> [bool; LANES] {
-    Avx2::to_array(m).map(|lane| lane.to_bits() != 0)
+/// A number whose last bits hold an integer of up to 51 bits when it is added.
+const INTEGERS: f64 = 6_755_399_441_055_744.0; // 1.5 * 2^52
+
+impl Avx2 {
+    /// The same bits.
+    #[inline(always)]
+    fn as_ints(a: Pair) -> Ints {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_castpd_si256(a[0]), _mm256_castpd_si256(a[1])] }
+    }
+
+    /// The same bits.
+    #[inline(always)]
+    fn as_floats(a: Ints) -> Pair {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_castsi256_pd(a[0]), _mm256_castsi256_pd(a[1])] }
+    }
 }
 
 impl Register for __m256d {
@@ -102,7 +118,7 @@ impl Simd for Avx2 {
     type Register = __m256d;
     type Narrow = __m256i;
     type F = Pair;
-    type I = [i64; LANES];
+    type I = Ints;
     type M = Pair;
 
     #[inline(always)]
@@ -241,6 +257,16 @@ impl Simd for Avx2 {
         unsafe { (_mm256_movemask_pd(a[0]) | _mm256_movemask_pd(a[1]) << 4) as u8 }
     }
     #[inline(always)]
+    fn all(a: Self::M) -> bool {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_movemask_pd(_mm256_and_pd(a[0], a[1])) == 0xf }
+    }
+    #[inline(always)]
+    fn any(a: Self::M) -> bool {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm256_movemask_pd(_mm256_or_pd(a[0], a[1])) != 0 }
+    }
+    #[inline(always)]
     unsafe fn load_n(p: *const f64, n: usize, fill: f64) -> Self::F {
         // SAFETY: the caller's promise; what the mask leaves out is not read.
         unsafe {
@@ -254,73 +280,126 @@ impl Simd for Avx2 {
                 _mm256_maskload_pd(p, first),
                 _mm256_maskload_pd(p.wrapping_add(LANES / 2), second),
             ];
-            let some = [_mm256_castsi256_pd(first), _mm256_castsi256_pd(second)];
-            Self::select(some, loaded, Self::splat(fill))
+            Self::select(Self::as_floats([first, second]), loaded, Self::splat(fill))
         }
     }
     #[inline(always)]
     unsafe fn store_n(p: *mut f64, n: usize, x: Self::F) {
-        // SAFETY: the caller's promise.
+        // In pieces: masked stores are slow on some CPUs.
+        // SAFETY: only places below `n` are written.
         unsafe {
-            if n >= LANES { Self::store(p, x) } else { Baseline::store_n(p, n, Self::to_array(x)) }
+            if n >= LANES {
+                return Self::store(p, x);
+            }
+            let (mut p, mut rest) = (p, x[0]);
+            if n & 4 != 0 {
+                _mm256_storeu_pd(p, rest);
+                (p, rest) = (p.add(4), x[1]);
+            }
+            let mut rest = [_mm256_castpd256_pd128(rest), _mm256_extractf128_pd::<1>(rest)];
+            if n & 2 != 0 {
+                _mm_storeu_pd(p, rest[0]);
+                (p, rest[0]) = (p.add(2), rest[1]);
+            }
+            if n & 1 != 0 {
+                _mm_store_sd(p, rest[0]);
+            }
         }
     }
     #[inline(always)]
     unsafe fn gather_rows(p: *const f64, i: Self::I) -> Self::F {
         // SAFETY: the caller's promise.
-        Self::from_array(unsafe { Baseline::gather_rows(p, i) })
+        Self::from_array(unsafe { Baseline::gather_rows(p, Self::to_array_i(i)) })
     }
     #[inline(always)]
     fn from_bits(bits: u8) -> Self::M {
-        mask_of(Baseline::from_bits(bits))
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            let bits = _mm256_set1_epi64x(i64::from(bits));
+            let (low, high) = (_mm256_setr_epi64x(1, 2, 4, 8), _mm256_setr_epi64x(16, 32, 64, 128));
+            [
+                _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(bits, low), low)),
+                _mm256_castsi256_pd(_mm256_cmpeq_epi64(_mm256_and_si256(bits, high), high)),
+            ]
+        }
     }
     #[inline(always)]
     fn splat_i(x: i64) -> Self::I {
-        [x; LANES]
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_set1_epi64x(x); 2] }
     }
     #[inline(always)]
     fn from_array_i(x: [i64; LANES]) -> Self::I {
-        x
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { std::mem::transmute(x) }
     }
     #[inline(always)]
     fn to_array_i(x: Self::I) -> [i64; LANES] {
-        x
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { std::mem::transmute(x) }
     }
     #[inline(always)]
     fn add_i(a: Self::I, b: Self::I) -> Self::I {
-        Baseline::add_i(a, b)
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_add_epi64(a[0], b[0]), _mm256_add_epi64(a[1], b[1])] }
     }
     #[inline(always)]
     fn sub_i(a: Self::I, b: Self::I) -> Self::I {
-        Baseline::sub_i(a, b)
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_sub_epi64(a[0], b[0]), _mm256_sub_epi64(a[1], b[1])] }
     }
     #[inline(always)]
     fn min_i(a: Self::I, b: Self::I) -> Self::I {
-        Baseline::min_i(a, b)
+        Self::select_i(Self::lt_i(a, b), a, b)
     }
     #[inline(always)]
     fn max_i(a: Self::I, b: Self::I) -> Self::I {
-        Baseline::max_i(a, b)
+        Self::select_i(Self::lt_i(a, b), b, a)
     }
     #[inline(always)]
     fn half_i(a: Self::I) -> Self::I {
-        Baseline::half_i(a)
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_srli_epi64::<1>(a[0]), _mm256_srli_epi64::<1>(a[1])] }
     }
     #[inline(always)]
     fn lt_i(a: Self::I, b: Self::I) -> Self::M {
-        mask_of(Baseline::lt_i(a, b))
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            [
+                _mm256_castsi256_pd(_mm256_cmpgt_epi64(b[0], a[0])),
+                _mm256_castsi256_pd(_mm256_cmpgt_epi64(b[1], a[1])),
+            ]
+        }
     }
     #[inline(always)]
     fn select_i(m: Self::M, a: Self::I, b: Self::I) -> Self::I {
-        Baseline::select_i(mask_to(m), a, b)
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            [
+                _mm256_blendv_epi8(b[0], a[0], _mm256_castpd_si256(m[0])),
+                _mm256_blendv_epi8(b[1], a[1], _mm256_castpd_si256(m[1])),
+            ]
+        }
     }
     #[inline(always)]
     fn to_int(a: Self::F) -> Self::I {
-        Baseline::to_int(Self::to_array(a))
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            const DOWN: i32 = _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC;
+            let bias = Self::splat(INTEGERS);
+            let whole = [_mm256_round_pd::<DOWN>(a[0]), _mm256_round_pd::<DOWN>(a[1])];
+            Self::sub_i(Self::as_ints(Self::add(whole, bias)), Self::as_ints(bias))
+        }
     }
     #[inline(always)]
     fn to_float(a: Self::I) -> Self::F {
-        Self::from_array(Baseline::to_float(a))
+        let bias = Self::splat(INTEGERS);
+        Self::sub(Self::as_floats(Self::add_i(a, Self::as_ints(bias))), bias)
+    }
+    #[inline(always)]
+    fn nth_bit(word: u64, i: u32) -> u32 {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { super::bits::nth_by_deposit(word, i) }
     }
     const VECTORS: usize = 8;
     #[inline(always)]

@@ -11,18 +11,18 @@ pub struct Avx512;
 
 /// Does this CPU run it?
 pub fn available() -> bool {
-    is_x86_feature_detected!("avx512f")
+    super::avx2::available()
+        && is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512dq")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl")
-        && is_x86_feature_detected!("fma")
 }
 
 /// Run `kernel` with the features switched on.
 ///
 /// # Safety
 /// [`available`] holds.
-#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
+#[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma,bmi1,bmi2,lzcnt,popcnt")]
 pub unsafe fn enter<K: Kernel>(kernel: K) -> K::Output {
     kernel.run::<Avx512>()
 }
@@ -308,6 +308,11 @@ impl Simd for Avx512 {
             let series = _mm512_fmadd_pd(series, e, _mm512_set1_pd(0.5));
             _mm512_fmadd_pd(_mm512_mul_pd(series, e), root, root)
         }
+    }
+    #[inline(always)]
+    fn nth_bit(word: u64, i: u32) -> u32 {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { super::bits::nth_by_deposit(word, i) }
     }
     const VECTORS: usize = 32;
     #[inline(always)]

@@ -11,6 +11,7 @@ pub mod avx2;
 #[cfg(target_arch = "x86_64")]
 pub mod avx512;
 pub mod baseline;
+pub mod bits;
 
 use crate::exec::Level;
 use crate::network::Register;
@@ -142,6 +143,16 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn not(a: Self::M) -> Self::M;
     /// Bit `l` is lane `l`.
     fn bits(a: Self::M) -> u8;
+    /// Is every lane set?
+    #[inline(always)]
+    fn all(a: Self::M) -> bool {
+        Self::bits(a) == u8::MAX
+    }
+    /// Is any lane set?
+    #[inline(always)]
+    fn any(a: Self::M) -> bool {
+        Self::bits(a) != 0
+    }
     /// Lane `l` is bit `l`.
     fn from_bits(bits: u8) -> Self::M;
     /// `x` where `m`, else 0.
@@ -180,6 +191,11 @@ pub trait Simd: Copy + Send + Sync + 'static {
     #[inline(always)]
     fn root(a: Self::F) -> Self::F {
         Self::sqrt(a)
+    }
+    /// Position of the `i`-th set bit of `word`, which has more than `i`.
+    #[inline(always)]
+    fn nth_bit(word: u64, i: u32) -> u32 {
+        bits::nth(word, i)
     }
     /// Vectors of eight `f64` that the registers hold; tiles are cut to it.
     const VECTORS: usize;

@@ -152,3 +152,33 @@ fn root_is_within_two_ulp_and_keeps_zero_and_nan() {
         assert!((edge[7] / 1e154 - 1.0).abs() < 1e-15);
     }
 }
+
+struct NthBits<'a>(&'a [u64]);
+impl Kernel for NthBits<'_> {
+    type Output = Vec<Vec<u32>>;
+    #[inline(always)]
+    fn run<S: Simd>(self) -> Self::Output {
+        let all = |&word: &u64| (0..word.count_ones()).map(|i| S::nth_bit(word, i)).collect();
+        self.0.iter().map(all).collect()
+    }
+}
+
+#[test]
+fn every_set_bit_of_many_words_is_found() {
+    let mut word = 0x9e37_79b9_7f4a_7c15u64;
+    let mut words = vec![u64::MAX, 1 << 63, 0];
+    for turn in 0..200u32 {
+        word = word.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        words.push(match turn % 4 {
+            0 => word,
+            1 => word & word.rotate_left(13) & word.rotate_left(31),
+            2 => word | word.rotate_left(13) | word.rotate_left(31),
+            _ => (1 << (turn % 64)) | (1 << 63),
+        });
+    }
+    let set = |word: &u64| (0..64).filter(|bit| (word >> bit) & 1 == 1).collect::<Vec<u32>>();
+    let want: Vec<_> = words.iter().map(set).collect();
+    for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+        assert_eq!(run(level, NthBits(&words)), want, "{level:?}");
+    }
+}
