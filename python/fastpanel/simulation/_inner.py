@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from fastpanel.tuning import Engine, make_engine
 
 _BATCH_BYTES = 1 << 28
 """Payloads of a batch are held in memory until they are written."""
+
+_WRITERS = 8
 
 
 class InnerObjective:
@@ -111,7 +114,9 @@ class InnerObjective:
 
     def record(self, batch: Batch, results: Sequence[UnitResult]) -> list[UnitRecord]:
         """Write the payloads of a finished batch, then its missing lines in one go."""
-        records = [self._save(batch.key_of(result.unit), result) for result in results]
+        keys = [batch.key_of(result.unit) for result in results]
+        with ThreadPoolExecutor(_WRITERS) as pool:  # the disk takes many at once
+            records = list(pool.map(self._save, keys, results))
         missing = [
             record
             for record in records

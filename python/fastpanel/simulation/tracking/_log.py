@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,9 +37,10 @@ class Sink(Protocol):
 class TrackingLog:
     """Facts of one run; a rerun adds only what is new.
 
-    The file is the record. A sink that fails is reported and left alone from
-    then on: a tracking server that is down never stops a run, and what it
-    missed it gets when the run is started again.
+    The file is the record. The sink is told by a thread of its own, so that a
+    slow server holds nothing up, and ``close`` waits for it. A sink that fails
+    is reported and left alone from then on: a tracking server that is down
+    never stops a run, and what it missed it gets when the run is started again.
     """
 
     def __init__(
@@ -47,6 +49,8 @@ class TrackingLog:
         self._path, self._say = folder / FILE, reporter
         self.study, self._facts = self._read()
         self._sink: Sink | None = None
+        self._teller = ThreadPoolExecutor(1, "tracking")
+        self._told: list[Future[None]] = []
         if open_sink is not None:
             self._safely(lambda: self._open(open_sink))
 
@@ -57,9 +61,7 @@ class TrackingLog:
             return
         self._facts[fact.key] = fact
         self._append({"study": self.study, **fact.to_dict()})
-        if self._sink is not None:
-            sink = self._sink
-            self._safely(lambda: sink.log(fact))
+        self._tell(lambda sink: sink.log(fact))
 
     def candidates_of(self, fold: int) -> Callable[..., None]:
         """A listener for the inner objective of one fold."""
@@ -84,15 +86,24 @@ class TrackingLog:
         return listen
 
     def close(self, status: str) -> None:
-        """Tell the sink how the run ended."""
-        if self._sink is not None:
-            sink = self._sink
-            self._safely(lambda: sink.close(status))
+        """Tell the sink how the run ended, after all that it has not heard yet."""
+        self._tell(lambda sink: sink.close(status))
+        self._teller.shutdown()
+        for told in self._told:
+            told.result()
 
     def _open(self, open_sink: Callable[[str], Sink]) -> None:
         self._sink = open_sink(self.study)
         for fact in list(self._facts.values()):
             self._sink.log(fact)
+
+    def _tell(self, step: Callable[[Sink], None]) -> None:
+        def tell() -> None:
+            sink = self._sink
+            if sink is not None:
+                self._safely(lambda: step(sink))
+
+        self._told.append(self._teller.submit(tell))
 
     def _safely(self, step: Callable[[], None]) -> None:
         try:

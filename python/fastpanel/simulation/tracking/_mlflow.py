@@ -77,11 +77,13 @@ class MlflowSink:
             return
         with _named(self.uri):
             run, tag = self._run_of(fact)
-            for batch in self._batches(fact):
+            *first, last = self._batches(fact)
+            for batch in first:
                 self._client.log_batch(run, **batch)
             for name in fact.artifacts:
                 self._log_artifact(run, self._folder / name, Path(name))
-            self._client.set_tag(run, tag, fact.digest)
+            told = self._entities.RunTag(tag, fact.digest)
+            self._client.log_batch(run, tags=[told], **last)
             if fact.kind in {"fold", "candidate"}:
                 self._client.set_terminated(run)
         self._digests[fact.key] = fact.digest
@@ -163,11 +165,11 @@ class MlflowSink:
             points += [self._entities.Metric(name, v, now, i) for i, v in enumerate(values)]
         params = [self._entities.Param(k, str(v)[:_LONGEST]) for k, v in fact.params.items()]
         remaining_params, remaining_points = iter(params), iter(points)
-        while True:
+        for _ in range(
+            max(1, -(-len(params) // _PARAMS_AT_ONCE), -(-len(points) // _METRICS_AT_ONCE))
+        ):
             some_params = list(islice(remaining_params, _PARAMS_AT_ONCE))
             some_points = list(islice(remaining_points, _METRICS_AT_ONCE))
-            if not some_params and not some_points:
-                return
             yield {"params": some_params, "metrics": some_points}
 
     def _log_artifact(self, run: str, path: Path, name: Path) -> None:
