@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import fastpanel as fp
-from fastpanel.simulation._inner import InnerObjective
+from fastpanel.simulation import InnerObjective
 from fastpanel.simulation.tracking import TrackingLog
 
 SMOKE = os.environ.get("FASTPANEL_BENCH") == "smoke"

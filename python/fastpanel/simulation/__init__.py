@@ -14,6 +14,7 @@ from fastpanel.simulation._experiment import ExperimentConfig as ExperimentConfi
 from fastpanel.simulation._experiment import build_experiment as build_experiment
 from fastpanel.simulation._hooks import Hooks as Hooks
 from fastpanel.simulation._hooks import default_hooks as default_hooks
+from fastpanel.simulation._inner import InnerObjective as InnerObjective
 from fastpanel.simulation._inner import make_inner_objective as make_inner_objective
 from fastpanel.simulation._loaders import DATASET_REGISTRY as DATASET_REGISTRY
 from fastpanel.simulation._loaders import register_dataset as register_dataset
@@ -33,6 +34,7 @@ __all__ = [
     "Experiment",
     "ExperimentConfig",
     "Hooks",
+    "InnerObjective",
     "OuterPlan",
     "OuterResult",
     "ReplaySettings",
