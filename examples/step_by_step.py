@@ -9,6 +9,7 @@ selection and an outer walk-forward on top.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from fastpanel import diagnostics
 
 CONFIG = {
     "model": {"model_name": "factor_model_v1", "params": {"num_factors": 2}},
-    "training": {"svi": {"num_steps": 600, "learning_rate": 0.02}},
+    "training": {"svi": {"num_steps": 2 if "CI" in os.environ else 600, "learning_rate": 0.02}},
     "seed": 1,
 }
 DRAWS = 500

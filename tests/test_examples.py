@@ -1,4 +1,4 @@
-"""Every example script runs, shortened by ``CI``, and the long versions keep their promise."""
+"""Every inference script runs, shortened by ``CI``, and the long versions keep their promise."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from fastpanel.models.pyro_.trainer import SVITrainer
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
-SCRIPTS = sorted(EXAMPLES.rglob("*.py"))
+SCRIPTS = sorted((EXAMPLES / "inference").glob("*.py"))
 
 
 @pytest.fixture(autouse=True)

@@ -68,9 +68,10 @@ def integer(name: str, value: Any, minimum: int) -> int:
 
 
 def reach(name: str, value: Any) -> int:
-    """``value`` as a number of rows; a negative one acts as 0, a float is an error."""
-    if hasattr(value, "__index__") and not isinstance(value, (bool, np.bool_)):
-        return max(operator.index(value), 0)
+    """``value`` as a number of rows; a negative one acts as 0, a broken one is an error."""
+    whole = hasattr(value, "__index__") or (isinstance(value, float) and value.is_integer())
+    if whole and not isinstance(value, (bool, np.bool_)):
+        return max(int(value), 0)
     raise ParameterError(f"{name} must be a whole number of rows, got {value!r}")
 
 
