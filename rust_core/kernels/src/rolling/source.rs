@@ -81,20 +81,24 @@ impl Source for Table<'_> {
     }
 }
 
-/// The vectors of row `t`, NaN beyond the last column.
+/// Vector `g` of row `t`, NaN beyond the last column.
+///
+/// A function, not an iterator: intrinsics are calls inside a closure that is not inlined.
 #[inline(always)]
-pub fn vectors<S: Simd>(x: Table<'_>, t: usize) -> impl Iterator<Item = S::F> {
-    (0..x.cols()).step_by(LANES).map(move |c| {
-        // SAFETY: callers pass rows that exist, and the columns are cut at the last one.
-        unsafe { x.row::<S>(t, c, LANES.min(x.cols() - c)) }
-    })
+pub fn vector<S: Simd>(x: Table<'_>, t: usize, g: usize) -> S::F {
+    let c = g * LANES;
+    // SAFETY: callers pass rows and vectors that exist, and the columns are cut at the last one.
+    unsafe { x.row::<S>(t, c, LANES.min(x.cols() - c)) }
 }
 
 /// Does every column have a value in row `t`?
 #[inline(always)]
 pub fn is_whole<S: Simd>(x: Table, t: usize) -> bool {
-    let present: u32 = vectors::<S>(x, t).map(|v| S::bits(finite::<S>(v)).count_ones()).sum();
-    present as usize == x.cols()
+    let mut present = 0;
+    for g in 0..x.cols().div_ceil(LANES) {
+        present += S::bits(finite::<S>(vector::<S>(x, t, g))).count_ones() as usize;
+    }
+    present == x.cols()
 }
 
 /// Ask for the cache line at `place`, which will be written; never faults.

@@ -7,7 +7,7 @@ use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
 use super::lanczos::{Krylov, Operator, scale};
-use super::source::{Source, Table, finite, is_whole, vectors};
+use super::source::{Source, Table, finite, is_whole, vector};
 use super::tiles::{Line, Sink};
 
 /// Leading eigenvalue over trace of the covariance in the windows that end at the rows `wanted`,
@@ -78,8 +78,8 @@ impl Centred {
     fn fill_present<S: Simd>(&mut self, x: Table, window: Window, rows: RangeInclusive<usize>) {
         let mut counts = vec![Line::splat(0.0); self.width];
         for t in rows.clone() {
-            for (count, v) in counts.iter_mut().zip(vectors::<S>(x, t)) {
-                let one = S::keep(finite::<S>(v), S::splat(1.0));
+            for (g, count) in counts.iter_mut().enumerate() {
+                let one = S::keep(finite::<S>(vector::<S>(x, t, g)), S::splat(1.0));
                 count.store::<S>(S::add(count.load::<S>(), one));
             }
         }
@@ -91,8 +91,9 @@ impl Centred {
         let mut complete = Vec::new();
         for t in rows {
             let mut misses = false;
-            for (g, v) in vectors::<S>(x, t).enumerate() {
-                misses |= S::any(S::and(S::from_bits(stay[g]), S::not(finite::<S>(v))));
+            for (g, &stay) in stay.iter().enumerate() {
+                let there = finite::<S>(vector::<S>(x, t, g));
+                misses |= S::any(S::and(S::from_bits(stay), S::not(there)));
             }
             if !misses {
                 complete.push(t);
@@ -109,11 +110,12 @@ impl Centred {
         for t in rows {
             // About the first row, so that a constant column is exactly 0.
             let top = self.rows.len();
-            for (g, v) in vectors::<S>(x, t).enumerate() {
+            for (g, &stay) in stay.iter().enumerate() {
+                let v = vector::<S>(x, t, g);
                 let first = if top == 0 { v } else { self.rows[g].load::<S>() };
                 let mut line = Line::splat(0.0);
                 let v = if top == 0 { v } else { S::sub(v, first) };
-                line.store::<S>(S::keep(S::and(S::from_bits(stay[g]), S::valid(v)), v));
+                line.store::<S>(S::keep(S::and(S::from_bits(stay), S::valid(v)), v));
                 self.rows.push(line);
             }
         }
