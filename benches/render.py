@@ -28,8 +28,8 @@ CHART = HERE.parent / "docs" / "images" / "performance.png"
 
 HEAD = """# Performance
 
-Every number on this page was measured by the benches, in one run of `make bench`, and written here by
-`make performance`; none is typed. **Ratio** is the rival's time over fastpanel's: above 1,
+Every number on this page was measured by the benches, in one run of `make bench`, and written here
+by `make performance`; none is typed. **Ratio** is the rival's time over fastpanel's: above 1,
 fastpanel is faster. Times are the fastest of several calls. Each rival gets its data in the layout
 that it likes best, made ready beforehand; at a small size its result is checked against
 fastpanel's. **Memory** is the peak of a call beyond its inputs, fastpanel's against the rival's.

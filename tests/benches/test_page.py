@@ -21,7 +21,8 @@ def test_targets_and_floors_name_what_is_in_the_report():
         wanted = {f"{k} / {r}" for k in target["kernels"] for r in target["rivals"]}
         there = {name for name in wanted if name.split(".")[0] in families}
         assert not there or there & known, target
-    assert known <= set(targets["floors"])
+    smoked = {name for name in known if not name.startswith("engines.")}  # one runs at that size
+    assert smoked <= set(targets["floors"])
 
 
 def test_the_page_says_what_is_missed():
