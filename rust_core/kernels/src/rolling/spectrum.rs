@@ -146,7 +146,7 @@ impl Centred {
             let first = vector::<S>(x, first, g);
             mean.store::<S>(S::fma(mean.load::<S>(), per, first));
         }
-        for (&t, row) in rows.iter().zip(self.rows.chunks_exact_mut(width)) {
+        for (&t, row) in rows.iter().zip(self.rows.chunks_exact_mut(width.max(1))) {
             for g in 0..width {
                 let d = S::sub(vector::<S>(x, t, g), self.means[g].load::<S>());
                 row[g].store::<S>(S::keep(S::from_bits(stay[g]), d));
