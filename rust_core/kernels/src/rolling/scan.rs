@@ -8,7 +8,7 @@ use crate::Exec;
 use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::source::{Source, finite};
-use super::tiles::{Lanes, Sink, Tile, Tiles};
+use super::tiles::{Lanes, Sink, Tile};
 
 /// A state that takes one row after the other; NaN and infinities are missing.
 pub trait Recursion: Copy + Sync {
@@ -30,21 +30,14 @@ pub trait Recursion: Copy + Sync {
     ) -> S::F;
 }
 
-/// Run `recursion` down every column.
+/// Run `recursion` down every column, on one thread: two that share the rows of a table write the
+/// same lines and pages, and were never faster than one.
 pub fn scan<R: Recursion, X: Source>(exec: Exec, recursion: R, source: X, out: &mut [f64]) {
     let (rows, cols) = (source.rows(), source.cols());
     let sink = Sink::new(out, rows, cols);
-    let exec = exec.for_work(rows * cols);
-    let strips = if exec.threads() == 1 { 1 } else { 4 * exec.threads() };
-    let tiles = Tiles::new(rows, cols, rows).of_width(cols.div_ceil(strips));
-    exec.for_each(tiles.count(), |i| {
-        simd::run(exec.level(), Pass { recursion, source, tile: tiles.tile(i), sink });
-    });
+    let tile = Tile { rows: 0..rows, cols: 0..cols };
+    simd::run(exec.level(), Pass { recursion, source, tile, sink });
 }
-
-/// Values between the one that is taken and the one that is asked for: a page, where the CPU's own
-/// prefetching ends.
-const AHEAD: usize = 512;
 
 struct Pass<'a, R, X> {
     recursion: R,
@@ -70,14 +63,12 @@ impl<R: Recursion, X: Source> Kernel for Pass<'_, R, X> {
             self.tile.vectors(0).map(|at| Column { at, state, own: false }).collect();
         let mut clocks = vec![clock; columns.len()];
         let (everywhere, nan) = (S::from_bits(u8::MAX), S::splat(f64::NAN));
-        let ahead = AHEAD.div_ceil(self.source.cols().max(1));
         for t in self.tile.rows.clone() {
             let before = clock;
             let defined = self.recursion.tick::<S>(&mut clock, everywhere);
             let started = S::all(defined);
             for (column, own) in columns.iter_mut().zip(&mut clocks) {
                 let at = column.at;
-                self.source.prefetch(t + ahead, at.first);
                 // SAFETY: the tile lies in the table and belongs to this task.
                 let v = unsafe { self.source.row::<S>(t, at.first, at.count) };
                 let mut ok = finite::<S>(v);

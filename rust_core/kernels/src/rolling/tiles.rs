@@ -8,7 +8,7 @@ use crate::simd::{LANES, Simd};
 use super::source::prefetch_write;
 
 /// Columns of a strip that is walked down: a row of it spans few cache lines.
-pub const STRIP: usize = 64;
+const STRIP: usize = 64;
 
 /// A rectangle of the table.
 #[derive(Clone)]
@@ -51,18 +51,12 @@ pub struct Tiles {
     rows: usize,
     cols: usize,
     height: usize,
-    width: usize,
 }
 
 impl Tiles {
     /// Chunks of `height` rows.
     pub fn new(rows: usize, cols: usize, height: usize) -> Tiles {
-        Tiles { rows, cols, height: height.max(1), width: STRIP }
-    }
-
-    /// The same with strips of about `width` columns, whole vectors.
-    pub fn of_width(self, width: usize) -> Tiles {
-        Tiles { width: width.max(1).next_multiple_of(LANES), ..self }
+        Tiles { rows, cols, height: height.max(1) }
     }
 
     /// Number of tiles.
@@ -71,16 +65,16 @@ impl Tiles {
     }
 
     fn strips(&self) -> usize {
-        self.cols.div_ceil(self.width)
+        self.cols.div_ceil(STRIP)
     }
 
     /// The `i`-th tile.
     pub fn tile(&self, i: usize) -> Tile {
         let (chunk, strip) = (i / self.strips(), i % self.strips());
-        let (row, col) = (chunk * self.height, strip * self.width);
+        let (row, col) = (chunk * self.height, strip * STRIP);
         Tile {
             rows: row..(row + self.height).min(self.rows),
-            cols: col..(col + self.width).min(self.cols),
+            cols: col..(col + STRIP).min(self.cols),
         }
     }
 }
