@@ -14,6 +14,7 @@ pub mod correlation;
 pub mod extrema;
 pub mod lanczos;
 pub mod moments;
+pub mod nearby;
 pub mod places;
 pub mod ranked;
 pub mod ranks;
