@@ -161,9 +161,11 @@ impl<S: Simd> Nearby<S> {
         let starts = S::to_array_i(S::select_i(lanes, self.start, zero));
         let words = S::to_array_i(words).map(|word| word as u64);
         let (mut bits, mut ranks) = ([0; LANES], [0; LANES]);
-        for l in 0..LANES {
-            bits[l] = S::nth_bit(words[l], nth[l] as u32);
-            ranks[l] = (starts[l] + i64::from(bits[l])) as usize;
+        for (bit, (&word, nth)) in bits.iter_mut().zip(words.iter().zip(nth)) {
+            *bit = S::nth_bit(word, nth as u32);
+        }
+        for (rank, (&start, &bit)) in ranks.iter_mut().zip(starts.iter().zip(&bits)) {
+            *rank = (start + i64::from(bit)) as usize;
         }
         Found { starts, words, bits, ranks }
     }
@@ -211,13 +213,12 @@ impl Found {
     /// The next ranks of some lanes; the same in the others.
     #[inline(always)]
     fn next(&self, pair: &Pair<'_>, lanes: u8, step: usize) -> [usize; LANES] {
-        let mut rest = [0; LANES];
         let mut next = [0; LANES];
         let mut beyond = 0;
-        for l in 0..LANES {
-            rest[l] = self.words[l] & (!1 << self.bits[l]);
-            beyond |= u8::from(rest[l] == 0) << l;
-            next[l] = (self.starts[l] + i64::from(rest[l].trailing_zeros())) as usize;
+        for (l, (next, &start)) in next.iter_mut().zip(&self.starts).enumerate() {
+            let rest = self.words[l] & (!1 << self.bits[l]);
+            beyond |= u8::from(rest == 0) << l;
+            *next = (start + i64::from(rest.trailing_zeros())) as usize;
         }
         if beyond != 0 {
             for l in (0..LANES).filter(|l| beyond >> l & 1 == 1) {

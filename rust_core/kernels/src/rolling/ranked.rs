@@ -257,8 +257,8 @@ impl Pair<'_> {
     #[inline(always)]
     pub fn values<S: Simd>(&self, ranks: [usize; LANES]) -> S::F {
         let mut values = [0.0; LANES];
-        for l in 0..LANES {
-            values[l] = self.value(self.place(ranks[l], l), l);
+        for (l, (value, rank)) in values.iter_mut().zip(ranks).enumerate() {
+            *value = self.value(self.place(rank, l), l);
         }
         S::from_array(values)
     }

@@ -38,7 +38,7 @@ pub fn order(exec: Exec, x: Table, window: Window, what: Order, out: &mut [f64])
 }
 
 /// From this window on, ranking the values once beats keeping every window sorted.
-const LONG: usize = 160;
+const LONG: usize = 100;
 
 /// Reads a result off eight sorted windows.
 trait Pick: Copy + Sync {
