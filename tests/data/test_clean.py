@@ -195,6 +195,33 @@ def test_asset_without_bars_in_the_range_is_named_if_asked_for():
         clean_bars(table, end="2024-01", assets=["A", "B"])
 
 
+def test_a_clock_put_back_over_midnight_divides_no_day():
+    # Casey, 2010-03-05 02:00 became 2010-03-04 23:00: at 14:00 UTC it was Friday, at 15:00 Thursday
+    closes = {"2010-03-04 12": 100.0, "2010-03-04 14": 110.0}
+    closes |= {"2010-03-04 15": 90.0, "2010-03-04 17": 105.0, "2010-03-05 12": 101.0}
+    clean = clean_bars(bars(A=closes), time_zone="Antarctica/Casey", keep_partial=True)
+    assert clean.daily.rows() == [
+        (datetime(2010, 3, 4, 15, tzinfo=UTC), "A", 99.0, 102.0, 88.0, 90.0),
+        (datetime(2010, 3, 5, 12, tzinfo=UTC), "A", 109.0, 112.0, 99.0, 101.0),
+    ]
+    assert clean.weekly["close"].to_list() == [101.0]
+
+
+def test_days_and_weeks_are_whole_where_the_table_is_read_in_pieces(monkeypatch):
+    table = simulated_market(n_assets=3, years=1, bar="1h", seed=5)
+    whole = clean_bars(table, calendar="XNYS", end="2016-11-15")
+    monkeypatch.setattr("fastpanel.data._blocks._ROWS", 7)
+    pieces = clean_bars(
+        table.sample(fraction=1, shuffle=True, seed=0), calendar="XNYS", end="2016-11-15"
+    )
+    assert pieces.weekly.equals(whole.weekly)
+    assert pieces.daily.equals(whole.daily)
+    assert pieces.meta == whole.meta
+    twice = pl.concat([table[:14], table[6:7], table[13:14], table[14:]])
+    with pytest.raises(DataError, match="occurs twice for this asset; 1 more bars"):
+        read_bars(twice)
+
+
 def test_time_zone_moves_the_days():
     # Sunday 16:00 UTC is Monday in Tokyo
     closes = TWO_WEEKS | {"2024-01-07 16": 150.0}

@@ -11,6 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from fastpanel.data._blocks import in_order
 from fastpanel.data._checks import check_bars
 from fastpanel.data._columns import normalise
 from fastpanel.data._frames import to_polars
@@ -83,9 +86,19 @@ def read_bars(source: Any) -> pl.DataFrame:
         zoneless = [] if has_zone else ["the frame"]
     if zoneless:
         warnings.warn(f"{zoneless[0]}: timestamps without a zone are taken as UTC", stacklevel=2)
-    bars = bars.sort("asset", "timestamp")
+    if not in_order(bars, "timestamp"):
+        bars = _sorted(bars)
     check_bars(bars)
     return bars
+
+
+def _sorted(bars: pl.DataFrame) -> pl.DataFrame:
+    """By asset, then time: by numbers, which takes less time and memory than by text."""
+    import polars as pl
+
+    names = pl.Enum(bars.get_column("asset").unique().sort())
+    assets = bars.get_column("asset").cast(names).to_physical().to_numpy()
+    return bars[np.lexsort((bars.get_column("timestamp").to_physical().to_numpy(), assets))]
 
 
 def _files_of(source: str | os.PathLike[str]) -> list[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastpanel.data._blocks import blocks
 from fastpanel.data._columns import PRICES
 from fastpanel.errors import DataError
 
@@ -20,22 +21,21 @@ def check_bars(bars: pl.DataFrame) -> None:
 
     for price in PRICES:
         value = pl.col(price)
-        _refuse(bars, value.is_null() | value.is_nan(), price, "is missing")
-        _refuse(bars, value.is_infinite(), price, "is not finite")
-        _refuse(bars, value <= 0, price, "is not positive")
-    _refuse(bars, pl.col("high") < pl.col("low"), "high", "is below the low of {low}")
+        _refuse(bars.filter(value.is_null() | value.is_nan()), price, "is missing")
+        _refuse(bars.filter(value.is_infinite()), price, "is not finite")
+        _refuse(bars.filter(value <= 0), price, "is not positive")
+    _refuse(bars.filter(pl.col("high") < pl.col("low")), "high", "is below the low of {low}")
     for price in ("open", "close"):
         value = pl.col(price)
-        outside = (value < pl.col("low")) | (value > pl.col("high"))
-        _refuse(bars, outside, price, "lies outside the bar's range [{low}, {high}]")
-    same = (pl.col("asset") == pl.col("asset").shift()) & (
-        pl.col("timestamp") == pl.col("timestamp").shift()
-    )
-    _refuse(bars, same.fill_null(False), "timestamp", "occurs twice for this asset")
+        outside = bars.filter((value < pl.col("low")) | (value > pl.col("high")))
+        _refuse(outside, price, "lies outside the bar's range [{low}, {high}]")
+    asset, time = pl.col("asset"), pl.col("timestamp")
+    same = (asset == asset.shift()) & (time == time.shift())
+    twice = pl.concat([block.filter(same) for block in blocks(bars, shared=1)])
+    _refuse(twice, "timestamp", "occurs twice for this asset")
 
 
-def _refuse(bars: pl.DataFrame, wrong: pl.Expr, column: str, defect: str) -> None:
-    rows = bars.filter(wrong)
+def _refuse(rows: pl.DataFrame, column: str, defect: str) -> None:
     if rows.is_empty():
         return
     bar = rows.row(0, named=True)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from fastpanel.data._bars import read_bars
+from fastpanel.data._blocks import blocks
 from fastpanel.data._calendar import Sessions, sessions_around
 from fastpanel.data._clean_bars import CleanBars, WeeklyReturns
-from fastpanel.data._clean_meta import daily_meta, weekly_meta
+from fastpanel.data._clean_meta import daily_meta, naive, weekly_meta
+from fastpanel.data._merge import day_parts, merged
 from fastpanel.data._times import lower_bound, upper_bound
 from fastpanel.errors import DataError, ParameterError
 from fastpanel.typing import FloatArray
@@ -19,7 +21,7 @@ from fastpanel.typing import FloatArray
 if TYPE_CHECKING:
     import polars as pl
 
-_FRIDAY, _SATURDAY = 5, 6  # ISO weekday numbers
+_FRIDAY = 5  # ISO weekday number
 _OHLC = ["timestamp", "asset", "open", "high", "low", "close"]
 
 
@@ -102,25 +104,29 @@ def clean_bars(
 
     _check_choice("return_type", return_type, ("simple", "log"))
     _check_choice("return_basis", return_basis, ("within_week", "close_to_close"))
-    table, names = _select(read_bars(bars), start, end, assets)
+    table = read_bars(bars)
+    wanted, names, found = _select(table, start, end, assets)
     if calendar is not None and time_zone != "UTC":
         raise ParameterError(f"calendar {calendar!r} has its own time zone; leave time_zone out")
-    table, sessions = with_calendar(table, time_zone, calendar)
-    weeks, dropped = _complete_weeks(_weeks(table), table, sessions, keep_partial)
+    span = naive(found.get_column("first").append(found.get_column("last")))
+    sessions = None if calendar is None else sessions_around(calendar, span)
+    parts = day_parts(table, wanted, time_zone, sessions)
+    del table  # a copy, if the bars came unsorted or in other types
+    weeks, dropped = _complete_weeks(_weeks(parts), parts, sessions, keep_partial)
     if weeks.is_empty():
         raise DataError(
-            f"the history is too short: no complete week in {len(table)} bars from "
-            f"{table['timestamp'].min()!s} to {table['timestamp'].max()!s} "
+            f"the history is too short: no complete week in {found['bars'].sum()} bars from "
+            f"{found['first'].min()!s} to {found['last'].max()!s} "
             "(weeks cut by the range are dropped; keep_partial=True keeps them)"
         )
     weekly = weeks.select(*_OHLC, iso_week=pl.col("monday").dt.strftime("%G-%V"))
-    days = _days(table)
+    days = _days(parts)
     returns = _returns(weeks, names, return_type, return_basis)
     meta = {
         "time_zone": time_zone,
         "calendar": calendar,
         "weekly": weekly_meta(weekly, names, dropped),
-        "daily": daily_meta(days, table, names, sessions),
+        "daily": daily_meta(days, parts, names, sessions),
         "returns": {"return_type": return_type, "return_basis": return_basis},
     }
     return CleanBars(weekly=weekly, daily=days.select(_OHLC), returns=returns, meta=meta)
@@ -133,10 +139,12 @@ def _check_choice(name: str, value: Any, choices: tuple[str, ...]) -> None:
 
 def _select(
     bars: pl.DataFrame, start: Any, end: Any, assets: Sequence[str] | None
-) -> tuple[pl.DataFrame, tuple[str, ...]]:
+) -> tuple[pl.Expr, tuple[str, ...], pl.DataFrame]:
+    """Which bars are wanted, their assets, and how many there are from when to when."""
     import polars as pl
 
     known = bars.get_column("asset").unique().sort().to_list()
+    wanted = pl.lit(True)
     if assets is not None:
         if isinstance(assets, str):
             raise ParameterError(f"assets must be a sequence of names, got {assets!r}")
@@ -145,19 +153,24 @@ def _select(
             raise DataError(f"unknown asset {', '.join(map(repr, unknown))}; the bars have {known}")
         if len(set(assets)) != len(assets):
             raise ParameterError(f"assets: a name occurs twice in {list(assets)}")
-        bars = bars.filter(pl.col("asset").is_in(list(assets)))
+        wanted &= pl.col("asset").is_in(list(assets))
     if start is not None:
-        bars = bars.filter(pl.col("timestamp") >= _utc(lower_bound(start)))
+        wanted &= pl.col("timestamp") >= _utc(lower_bound(start))
     if end is not None:
-        bars = bars.filter(pl.col("timestamp") < _utc(upper_bound(end)))
-    if bars.is_empty():
+        wanted &= pl.col("timestamp") < _utc(upper_bound(end))
+    time = pl.col("timestamp")
+    found = pl.concat(
+        block.filter(wanted).group_by("asset").agg(first=time.min(), last=time.max(), bars=pl.len())
+        for block in blocks(bars)
+    )
+    if found.is_empty():
         raise DataError(f"no bars between start={start} and end={end}")
-    left = set(bars.get_column("asset").unique())
+    left = set(found.get_column("asset"))
     names = tuple(assets) if assets is not None else tuple(name for name in known if name in left)
     empty = [name for name in names if name not in left]
     if empty:
         raise DataError(f"asset '{empty[0]}' has no bar between start={start} and end={end}")
-    return bars, names
+    return wanted, names, found
 
 
 def _utc(instant: np.datetime64) -> pl.Expr:
@@ -166,80 +179,15 @@ def _utc(instant: np.datetime64) -> pl.Expr:
     return pl.lit(instant).dt.replace_time_zone("UTC")
 
 
-def with_calendar(
-    bars: pl.DataFrame, time_zone: str, calendar: str | None
-) -> tuple[pl.DataFrame, Sessions | None]:
-    """Add to each bar the days that it counts for.
-
-    ``session`` is the day whose row it enters, ``day`` its own date,
-    ``monday`` begins its week, ``own`` says whether it lies in that session.
-    """
+def _weeks(parts: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
-    if calendar is not None:
-        return _with_sessions(bars, calendar)
-    try:
-        local = bars.select(pl.col("timestamp").dt.convert_time_zone(time_zone).dt.date())
-    except pl.exceptions.PolarsError:
-        raise ParameterError(f"time_zone {time_zone!r} is no IANA time zone") from None
-    day, weekday = pl.col("day"), pl.col("day").dt.weekday().cast(pl.Int32)
-    table = bars.with_columns(day=local.to_series()).with_columns(
-        monday=day - pl.duration(days=weekday - 1),
-        session=pl.when(weekday >= _SATURDAY)
-        .then(day + pl.duration(days=8 - weekday))
-        .otherwise(day),
-    )
-    return table.with_columns(own=day == pl.col("session")), None
-
-
-def _with_sessions(bars: pl.DataFrame, calendar: str) -> tuple[pl.DataFrame, Sessions]:
-    import polars as pl
-
-    times = bars.get_column("timestamp").dt.replace_time_zone(None).to_numpy()
-    sessions = sessions_around(calendar, times)
-    index = sessions.index(times)
-    stamps = times.astype(np.int64)
-    # a daily bar stands at midnight of its date, before the open
-    own = stamps >= sessions.opens[index]
-    own |= times.astype("datetime64[D]").astype(np.int64) == sessions.dates[index]
-    # what lies before a session reaches as far as the session before
-    reached = np.where(own, index, np.maximum(index - 1, 0))
-    session = pl.Series(sessions.dates[index]).cast(pl.Int32).cast(pl.Date)
-    return (
-        bars.with_columns(
-            day=pl.Series(sessions.dates[reached]).cast(pl.Int32).cast(pl.Date),
-            monday=session.dt.truncate("1w"),
-            session=session,
-            own=pl.Series(own),
-        ),
-        sessions,
-    )
-
-
-def _ohlc() -> list[pl.Expr]:
-    import polars as pl
-
-    return [
-        pl.col("open").first(),
-        pl.col("high").max(),
-        pl.col("low").min(),
-        pl.col("close").last(),
-        pl.col("timestamp").last(),
-    ]
-
-
-def _weeks(bars: pl.DataFrame) -> pl.DataFrame:
-    import polars as pl
-
-    return (
-        bars.group_by("asset", "monday", maintain_order=True)
-        .agg(*_ohlc(), first_close=pl.col("close").first())
-        .with_columns(pl.col("timestamp").max().over("monday"))
-    )
+    weeks = merged(parts, "monday", pl.col("first_close").first())
+    return weeks.with_columns(pl.col("timestamp").max().over("monday"))
 
 
 def _complete_weeks(
-    weeks: pl.DataFrame, bars: pl.DataFrame, sessions: Sessions | None, keep_partial: bool
+    weeks: pl.DataFrame, parts: pl.DataFrame, sessions: Sessions | None, keep_partial: bool
 ) -> tuple[pl.DataFrame, list[str]]:
     """Weeks that count, and the ISO weeks that the data cut."""
     import polars as pl
@@ -248,9 +196,9 @@ def _complete_weeks(
     first, last = _date(mondays.min()), _date(mondays.max())
     begins, ends = _limits(first, last, sessions)
     cut = []
-    if begins < _date(bars.filter(pl.col("monday") == first).get_column("session").min()):
+    if begins < _date(parts.filter(pl.col("monday") == first).get_column("session").min()):
         cut.append(first)
-    if ends > _date(bars.get_column("day").max()) and last not in cut:
+    if ends > _date(parts.get_column("day").max()) and last not in cut:
         cut.append(last)
     if keep_partial:
         cut = []
@@ -272,15 +220,11 @@ def _limits(first: date, last: date, sessions: Sessions | None) -> tuple[date, d
     return days[days >= begin][0].item(), days[days < end][-1].item()
 
 
-def _days(bars: pl.DataFrame) -> pl.DataFrame:
+def _days(parts: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
-    return (
-        bars.group_by("asset", "session", maintain_order=True)
-        .agg(*_ohlc(), own=pl.col("own").any())
-        .filter("own")
-        .with_columns(pl.col("timestamp").max().over("session"))
-    )
+    days = merged(parts, "session", pl.col("own").any()).filter("own")
+    return days.with_columns(pl.col("timestamp").max().over("session"))
 
 
 def _returns(
@@ -304,5 +248,4 @@ def _returns(
         first = np.vstack([np.full((1, len(assets)), np.nan), last[:-1]])
     values = last / first - 1 if return_type == "simple" else np.log(last) - np.log(first)
     values.flags.writeable = False
-    labels = times.dt.replace_time_zone(None).to_numpy()
-    return WeeklyReturns(values, labels, assets, return_type, basis)
+    return WeeklyReturns(values, naive(times), assets, return_type, basis)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fastpanel.data._blocks import by_asset
 from fastpanel.data._calendar import Sessions
 from fastpanel.data._times import utc_text
 
@@ -17,11 +18,11 @@ def weekly_meta(
     weekly: pl.DataFrame, assets: tuple[str, ...], partial_weeks: list[str]
 ) -> dict[str, Any]:
     """Assets, weeks, rows per asset and the weeks missing inside an asset's life."""
-    labels = _naive(weekly.get_column("timestamp").unique().sort())
+    labels = naive(weekly.get_column("timestamp").unique().sort())
     rows, missing = {}, {}
-    by_asset = weekly.partition_by("asset", as_dict=True)
+    found = by_asset(weekly)
     for asset in assets:
-        own = _naive(by_asset.get((asset,), weekly.clear()).get_column("timestamp"))
+        own = naive(found.get(asset, weekly.clear()).get_column("timestamp"))
         rows[asset] = len(own)
         missing[asset] = [utc_text(label) for label in _gaps(labels, own)]
     return {
@@ -37,7 +38,7 @@ def weekly_meta(
 
 def daily_meta(
     days: pl.DataFrame,
-    bars: pl.DataFrame,
+    parts: pl.DataFrame,
     assets: tuple[str, ...],
     sessions: Sessions | None = None,
 ) -> dict[str, Any]:
@@ -46,18 +47,14 @@ def daily_meta(
     A missing day stands at the latest bar of that day over all assets; a day
     that all assets miss at the hour of the weekday before.
     """
-    import polars as pl
-
-    labels = days.group_by("session").agg(pl.col("timestamp").first()).sort("session")
-    known = labels.get_column("session").to_numpy().astype("datetime64[D]")
-    stamps = _naive(labels.get_column("timestamp"))
+    known, at = np.unique(days.get_column("session").to_numpy(), return_index=True)
+    stamps = naive(days.get_column("timestamp"))[at]
     rows, missing, monthly = {}, {}, {}
-    by_asset = days.partition_by("asset", as_dict=True)
-    span = bars.group_by("asset").agg(first=pl.col("day").min(), last=pl.col("day").max())
-    limits = {asset: (first, last) for asset, first, last in span.rows()}
+    found, lives = by_asset(days), by_asset(parts)
     for asset in assets:
-        own = by_asset.get((asset,), days.clear()).get_column("session").to_numpy()
-        calendar = _days_between(*limits[asset], sessions)
+        own = found.get(asset, days.clear()).get_column("session").to_numpy()
+        life = lives[asset].get_column("day")
+        calendar = _days_between(life.min(), life.max(), sessions)
         absent = _without(calendar, own.astype("datetime64[D]"))
         rows[asset] = len(own)
         missing[asset] = [utc_text(_stamp(day, known, stamps)) for day in absent]
@@ -74,7 +71,8 @@ def daily_meta(
     }
 
 
-def _naive(times: pl.Series) -> Any:
+def naive(times: pl.Series) -> Any:
+    """UTC times as a NumPy array."""
     return times.dt.replace_time_zone(None).to_numpy()
 
 

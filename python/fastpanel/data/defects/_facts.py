@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastpanel import rolling
-from fastpanel.data._clean import with_calendar
+from fastpanel.data._calendar import sessions_around
 from fastpanel.data._clean_bars import CleanBars
+from fastpanel.data._clean_meta import naive
+from fastpanel.data._merge import with_calendar
 from fastpanel.typing import AnyArray, BoolArray, FloatArray
 
 if TYPE_CHECKING:
@@ -44,7 +46,9 @@ class Facts:
         self.iso_weeks = _iso(self._week)
         known = pl.Series(self._week * 7 - _THURSDAY).cast(pl.Date)
         own = bars.filter(pl.col("asset").is_in(clean.assets))
-        table, _ = with_calendar(own, clean.time_zone, clean.calendar)
+        times = naive(own.get_column("timestamp"))
+        sessions = None if clean.calendar is None else sessions_around(clean.calendar, times)
+        table = with_calendar(own, clean.time_zone, sessions)
         self._bars = table.filter(pl.col("monday").is_in(known.implode()))
 
     @staticmethod
