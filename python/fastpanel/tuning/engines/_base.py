@@ -38,7 +38,7 @@ class Work(Protocol):
 
 
 Done = Callable[[Any, Any], None]
-"""``done(task, result)`` records a finished task durably."""
+"""``done(task, result)`` takes a finished task over, to record it durably beside the next."""
 
 
 class Engine(Protocol):
