@@ -157,7 +157,6 @@ struct Strength;
 
 impl Accumulator for Strength {
     const ANCHORED: bool = false;
-    const LIGHT: bool = false;
     type State<S: Simd> = [S::F; 2];
     type Factors<S: Simd> = ();
     #[inline(always)]

@@ -10,7 +10,6 @@ pub struct Min;
 
 impl Accumulator for Min {
     const ANCHORED: bool = false;
-    const LIGHT: bool = true;
     type State<S: Simd> = S::F;
     type Factors<S: Simd> = ();
     #[inline(always)]
@@ -39,7 +38,6 @@ pub struct Max;
 
 impl Accumulator for Max {
     const ANCHORED: bool = false;
-    const LIGHT: bool = true;
     type State<S: Simd> = S::F;
     type Factors<S: Simd> = ();
     #[inline(always)]

@@ -21,8 +21,9 @@ pub trait Operator {
 const RESTART: usize = 48;
 /// Starts after which the value is taken as it is; real spectra need one.
 const MOST_STARTS: usize = 64;
-/// Residual relative to the eigenvalue; the error of the eigenvalue is its square over the gap.
-const RESIDUAL: f64 = 1e-9;
+/// Residual relative to the eigenvalue; the error of the eigenvalue is its square, which is
+/// rounding, over the gap relative to the eigenvalue.
+const RESIDUAL: f64 = 1.5e-8;
 
 /// Room for the vectors of one iteration after the other.
 #[derive(Default)]

@@ -10,7 +10,6 @@ pub struct Sum;
 
 impl Accumulator for Sum {
     const ANCHORED: bool = false;
-    const LIGHT: bool = true;
     type State<S: Simd> = S::F;
     type Factors<S: Simd> = ();
     #[inline(always)]
@@ -49,7 +48,6 @@ pub struct Powers<const K: usize, M>(pub M);
 
 impl<const K: usize, M: Moment<K>> Accumulator for Powers<K, M> {
     const ANCHORED: bool = true;
-    const LIGHT: bool = K <= 2;
     type State<S: Simd> = [S::F; K];
     type Factors<S: Simd> = M::Factors<S>;
     #[inline(always)]

@@ -42,6 +42,10 @@ pub fn scan<R: Recursion, X: Source>(exec: Exec, recursion: R, source: X, out: &
     });
 }
 
+/// Values between the one that is taken and the one that is asked for: a page, where the CPU's own
+/// prefetching ends.
+const AHEAD: usize = 512;
+
 struct Pass<'a, R, X> {
     recursion: R,
     source: X,
@@ -66,12 +70,14 @@ impl<R: Recursion, X: Source> Kernel for Pass<'_, R, X> {
             self.tile.vectors(0).map(|at| Column { at, state, own: false }).collect();
         let mut clocks = vec![clock; columns.len()];
         let (everywhere, nan) = (S::from_bits(u8::MAX), S::splat(f64::NAN));
+        let ahead = AHEAD.div_ceil(self.source.cols().max(1));
         for t in self.tile.rows.clone() {
             let before = clock;
             let defined = self.recursion.tick::<S>(&mut clock, everywhere);
             let started = S::all(defined);
             for (column, own) in columns.iter_mut().zip(&mut clocks) {
                 let at = column.at;
+                self.source.prefetch(t + ahead, at.first);
                 // SAFETY: the tile lies in the table and belongs to this task.
                 let v = unsafe { self.source.row::<S>(t, at.first, at.count) };
                 let mut ok = finite::<S>(v);

@@ -15,7 +15,6 @@ pub struct Semideviation {
 }
 
 impl Accumulator for Semideviation {
-    const LIGHT: bool = false;
     const ANCHORED: bool = false;
     type State<S: Simd> = [S::F; 2];
     type Factors<S: Simd> = ();

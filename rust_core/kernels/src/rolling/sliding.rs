@@ -24,8 +24,6 @@ use super::tiles::{Lanes, Sink, Tile, Tiles};
 pub trait Accumulator: Copy + Sync {
     /// Are values taken relative to the anchor?
     const ANCHORED: bool;
-    /// Is there so little arithmetic that memory decides the speed?
-    const LIGHT: bool;
     /// What is kept besides the count.
     type State<S: Simd>: Copy;
     /// What follows from the count alone; worked out again only where the count changes.
@@ -60,20 +58,11 @@ pub fn sliding<A: Accumulator, X: Source>(
     let sink = Sink::new(out, rows, cols);
     let reach = window.reach(rows);
     let tiles = Tiles::new(rows, cols, reach * ROWS_OF_A_TASK.div_ceil(reach));
-    let tiles = if is_near::<A>(reach, cols) { tiles.of_width(cols) } else { tiles };
     let exec = exec.for_work(rows * cols);
     exec.for_each(tiles.count(), |i| {
         let pass = Pass { accumulator, source, window, tile: tiles.tile(i), sink };
         simd::run(exec.level(), pass);
     });
-}
-
-/// Do the rows of a block over `width` columns, those of the block before and the results fit a
-/// near cache, and is it worth the while to bring them there row by row before the columns are
-/// walked down?
-fn is_near<A: Accumulator>(reach: usize, width: usize) -> bool {
-    const NEAR: usize = 1 << 14;
-    A::LIGHT && reach * width <= NEAR
 }
 
 /// One tile; its first row is the first row of a block.
@@ -97,26 +86,24 @@ impl<A: Accumulator, X: Source> Kernel for Pass<'_, A, X> {
         let reach = self.window.reach(self.source.rows());
         let mut suffixes = vec![Part::empty(self.accumulator); reach + 1];
         let mut states = vec![self.accumulator.empty::<S>(); reach + 1];
-        let near = is_near::<A>(reach, self.tile.cols.len());
-        // Which vectors are known to miss nothing in the block before, and in the present one?
         let width = self.tile.cols.len().div_ceil(LANES);
-        let (mut before, mut present) = (vec![false; width], vec![false; width]);
+        let touches = self.lies_near(reach);
+        // Which vectors miss a value in the block before?
+        let mut gaps = vec![false; width];
         let Range { start: top, end: bottom } = self.tile.rows;
-        if near {
-            self.survey::<S>(top.saturating_sub(reach)..top, &mut present);
+        if touches {
+            self.touch(top.saturating_sub(reach)..top);
         }
         for start in (top..bottom).step_by(reach) {
             let end = (start + reach).min(bottom);
-            if near {
-                std::mem::swap(&mut before, &mut present);
-                self.survey::<S>(start..end, &mut present);
+            if touches {
+                self.touch(start..end);
             }
-            for (g, at) in self.tile.vectors(reach).enumerate() {
+            for (at, gap) in self.tile.vectors(reach).zip(&mut gaps) {
                 let block = Block { pass: &self, start, reach, at };
-                if near && start > 0 && before[g] && present[g] {
-                    block.run_whole::<S>(end, &mut states);
-                } else {
-                    block.run::<S>(end, &mut suffixes);
+                *gap = *gap || start == 0 || !block.run_whole::<S>(end, &mut states);
+                if *gap {
+                    *gap = !block.run::<S>(end, &mut suffixes);
                 }
             }
         }
@@ -124,25 +111,23 @@ impl<A: Accumulator, X: Source> Kernel for Pass<'_, A, X> {
 }
 
 impl<A: Accumulator, X: Source> Pass<'_, A, X> {
-    /// Which vectors have a value in every one of `rows`? Reads them in the order in which they
-    /// lie, which brings them, and the places of their results, near.
+    /// Do the rows of a block lie next to each other, and fit a near cache with those of the block
+    /// before and the results?
     #[inline(always)]
-    fn survey<S: Simd>(&self, rows: Range<usize>, whole: &mut [bool]) {
-        whole.fill(true);
-        let (source, sink) = (self.source, self.sink);
-        let Range { start: left, end: right } = self.tile.cols;
+    fn lies_near(&self, reach: usize) -> bool {
+        const NEAR: usize = 1 << 13;
+        let width = self.tile.cols.len();
+        width == self.source.cols() && reach * width <= NEAR
+    }
+
+    /// Bring `rows`, and the places of their results, near in the order in which they lie.
+    #[inline(always)]
+    fn touch(&self, rows: Range<usize>) {
         for t in rows {
-            for (g, whole) in whole.iter_mut().enumerate() {
-                let first = left + g * LANES;
-                let count = LANES.min(right - first);
+            for c in self.tile.cols.clone().step_by(LANES) {
+                self.source.prefetch(t, c);
                 // SAFETY: the rows and the columns of a tile exist, and are this task's.
-                let v = unsafe {
-                    sink.near(t, first);
-                    source.row::<S>(t, first, count)
-                };
-                let ok = S::valid(v);
-                let unused = u8::MAX.checked_shl(count as u32).unwrap_or(0);
-                *whole &= S::bits(ok) | unused == u8::MAX;
+                unsafe { self.sink.near(t, c) };
             }
         }
     }
@@ -198,8 +183,9 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
         unsafe { self.pass.source.walk::<S>(t, self.at) }
     }
 
+    /// Does every row of the block have a value?
     #[inline(always)]
-    fn run<S: Simd>(&self, end: usize, suffixes: &mut [Part<S, A>]) {
+    fn run<S: Simd>(&self, end: usize, suffixes: &mut [Part<S, A>]) -> bool {
         let accumulator = self.pass.accumulator;
         let first = self.row::<S>(self.start);
         let mut seen = S::valid(first);
@@ -233,36 +219,50 @@ impl<A: Accumulator, X: Source> Block<'_, '_, A, X> {
             // SAFETY: the tile belongs to this task.
             unsafe { self.pass.sink.put::<S>(t, self.at, result) };
         }
+        self.all::<S>(S::eq(head.n, S::splat((end - self.start) as f64)))
     }
 
-    /// [`Block::run`] where neither this block nor the one before misses a value: the same
-    /// operations on the values, and a count that is the window's length.
+    /// [`Block::run`] if neither this block nor the one before misses a value: the same
+    /// operations on the values, and a count that is the window's length. Otherwise `false`, and
+    /// what it has written does not hold.
     #[inline(always)]
-    fn run_whole<S: Simd>(&self, end: usize, suffixes: &mut [A::State<S>]) {
-        let (accumulator, source, sink) = (self.pass.accumulator, self.pass.source, self.pass.sink);
+    fn run_whole<S: Simd>(&self, end: usize, suffixes: &mut [A::State<S>]) -> bool {
+        let accumulator = self.pass.accumulator;
         let (start, reach, at) = (self.start, self.reach, self.at);
         let everywhere = S::from_bits(u8::MAX);
+        let mut ok = everywhere;
         let anchor = self.row::<S>(start);
         let mut state = accumulator.empty::<S>();
         for (j, suffix) in suffixes[..reach].iter_mut().enumerate().skip(1).rev() {
-            // SAFETY: the rows of a block and of the one before it, and the columns of a tile, exist.
-            let v = unsafe { source.row::<S>(start - reach + j, at.first, at.count) };
+            let v = self.row::<S>(start - reach + j);
+            ok = S::and(ok, S::valid(v));
             let v = if A::ANCHORED { S::sub(v, anchor) } else { v };
             state = accumulator.push::<S>(state, everywhere, v);
             *suffix = state;
         }
+        if !self.all::<S>(ok) {
+            return false;
+        }
         let factors = accumulator.factors::<S>(S::splat(reach as f64));
         let mut head = accumulator.empty::<S>();
         for (t, suffix) in (start..end).zip(&suffixes[1..]) {
-            // SAFETY: as above.
-            let v = unsafe { source.row::<S>(t, at.first, at.count) };
+            let v = self.row::<S>(t);
+            ok = S::and(ok, S::valid(v));
             let v = if A::ANCHORED { S::sub(v, anchor) } else { v };
             head = accumulator.push::<S>(head, everywhere, v);
             let all = accumulator.merge::<S>(*suffix, head);
             let result = accumulator.finish::<S>(factors, all, anchor);
             // SAFETY: the tile belongs to this task.
-            unsafe { sink.write::<S>(t, at, result) };
+            unsafe { self.pass.sink.put::<S>(t, at, result) };
         }
+        self.all::<S>(ok)
+    }
+
+    /// Is every lane set that has a column?
+    #[inline(always)]
+    fn all<S: Simd>(&self, ok: S::M) -> bool {
+        let unused = u8::MAX.checked_shl(self.at.count as u32).unwrap_or(0);
+        S::bits(ok) | unused == u8::MAX
     }
 
     /// Where `seen` is not set: the last value of the previous block, if it has one.

@@ -1,6 +1,6 @@
 //! Share of the leading eigenvalue of the window covariance.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use crate::Exec;
 use crate::simd::{self, Kernel, LANES, Simd};
@@ -20,42 +20,58 @@ pub fn pc1_share(exec: Exec, x: Table, window: Window, wanted: &[usize], out: &m
     const ROWS_OF_A_TASK: usize = 16;
     let exec = exec.for_work(wanted.len() * window.reach(x.rows()) * x.cols());
     let sink = Sink::new(out, wanted.len(), 1);
-    exec.for_each(wanted.len().div_ceil(ROWS_OF_A_TASK), |task| {
+    let tasks = wanted.len().div_ceil(ROWS_OF_A_TASK);
+    exec.for_each_with(tasks, Scratch::default, |scratch, task| {
         let top = task * ROWS_OF_A_TASK;
         let wanted = &wanted[top..(top + ROWS_OF_A_TASK).min(wanted.len())];
-        simd::run(exec.level(), Rows { x, window, wanted, top, sink });
+        simd::run(exec.level(), Task { x, window, wanted, top, sink, scratch });
     });
 }
 
-struct Rows<'a> {
+/// Room for one window after the other.
+#[derive(Default)]
+struct Scratch {
+    /// Rows of the window that are complete.
+    rows: Vec<usize>,
+    centred: Centred,
+    krylov: Krylov,
+}
+
+struct Task<'a> {
     x: Table<'a>,
     window: Window,
     wanted: &'a [usize],
     /// Place of their first in the output.
     top: usize,
     sink: Sink<'a>,
+    scratch: &'a mut Scratch,
 }
 
-impl Kernel for Rows<'_> {
+impl Kernel for Task<'_> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd>(self) {
-        let mut centred = Centred { width: self.x.cols().div_ceil(LANES), rows: Vec::new() };
-        let mut krylov = Krylov::default();
-        let everything = vec![u8::MAX; centred.width];
+        let Scratch { rows, centred, krylov } = self.scratch;
         let Some((&start, &last)) = self.wanted.first().zip(self.wanted.last()) else { return };
         let first = (start + 1).saturating_sub(self.window.len());
-        let whole: Vec<bool> = (first..=last).map(|t| is_whole::<S>(self.x, t)).collect();
+        let mut whole = vec![false; last + 1 - first];
+        for (t, whole) in (first..).zip(&mut whole) {
+            *whole = is_whole::<S>(self.x, t);
+        }
+        let everything = everything(self.x.cols());
         for (i, &t) in self.wanted.iter().enumerate() {
             let oldest = (t + 1).saturating_sub(self.window.len());
             let mut share = f64::NAN;
             if t + 1 - oldest >= self.window.min_periods() {
+                rows.clear();
+                rows.extend(oldest..=t);
                 if whole[oldest - first..=t - first].iter().all(|&whole| whole) {
-                    centred.fill::<S>(self.x, oldest..=t, &everything);
+                    centred.fill::<S>(self.x, rows, &everything);
                 } else {
-                    centred.fill_present::<S>(self.x, self.window, oldest..=t);
+                    let stay = complete::<S>(self.x, self.window, rows);
+                    centred.fill::<S>(self.x, rows, &stay);
                 }
-                share = centred.share::<S>(&mut krylov);
+                share = centred.share::<S>(krylov);
             }
             // SAFETY: one entry per wanted row, and the rows belong to this task.
             unsafe { self.sink.put_one(self.top + i, share) };
@@ -63,88 +79,104 @@ impl Kernel for Rows<'_> {
     }
 }
 
+/// All of `cols` columns, a bit of its vector's byte each.
+fn everything(cols: usize) -> Vec<u8> {
+    let bits = |g: usize| u8::MAX >> (LANES - LANES.min(cols - g * LANES));
+    (0..cols.div_ceil(LANES)).map(bits).collect()
+}
+
+/// The columns that have enough values in `rows`, a bit of its vector's byte each; rows in which
+/// one of them misses leave.
+#[inline(always)]
+fn complete<S: Simd>(x: Table, window: Window, rows: &mut Vec<usize>) -> Vec<u8> {
+    let need = S::splat(window.min_periods() as f64);
+    let mut stay = vec![0; x.cols().div_ceil(LANES)];
+    for (g, stay) in stay.iter_mut().enumerate() {
+        let mut count = S::splat(0.0);
+        for &t in &*rows {
+            let there = finite::<S>(vector::<S>(x, t, g));
+            count = S::add(count, S::keep(there, S::splat(1.0)));
+        }
+        *stay = S::bits(S::le(need, count));
+    }
+    let mut kept = 0;
+    for i in 0..rows.len() {
+        let mut missing = 0;
+        for (g, stay) in stay.iter().enumerate() {
+            missing |= stay & !S::bits(finite::<S>(vector::<S>(x, rows[i], g)));
+        }
+        rows[kept] = rows[i];
+        kept += usize::from(missing == 0);
+    }
+    rows.truncate(kept);
+    stay
+}
+
+/// Rows that are taken at a time; their number is filled up with rows of 0.
+const TOGETHER: usize = 4;
+
 /// The window less its column means; columns that leave, and padding, are 0.
+#[derive(Default)]
 struct Centred {
     width: usize,
     rows: Vec<Line>,
+    means: Vec<Line>,
 }
 
-/// Rows that the operator takes at a time; their number is filled up with rows of 0.
-const TOGETHER: usize = 4;
-
 impl Centred {
-    /// Columns that have too few values leave; rows in which one of the others misses, too.
+    /// `rows` of the columns that `stay`.
     #[inline(always)]
-    fn fill_present<S: Simd>(&mut self, x: Table, window: Window, rows: RangeInclusive<usize>) {
-        let mut counts = vec![Line::splat(0.0); self.width];
-        for t in rows.clone() {
-            for (g, count) in counts.iter_mut().enumerate() {
-                let one = S::keep(finite::<S>(vector::<S>(x, t, g)), S::splat(1.0));
-                count.store::<S>(S::add(count.load::<S>(), one));
+    fn fill<S: Simd>(&mut self, x: Table, rows: &[usize], stay: &[u8]) {
+        let width = stay.len();
+        self.width = width;
+        self.rows.resize(rows.len().next_multiple_of(TOGETHER) * width, Line::splat(0.0));
+        self.rows[rows.len() * width..].fill(Line::splat(0.0));
+        self.means.clear();
+        self.means.resize(width, Line::splat(0.0));
+        let Some(&first) = rows.first() else { return };
+        let (fours, rest) = rows.as_chunks::<TOGETHER>();
+        for &four in fours {
+            self.add::<S, TOGETHER>(x, first, four);
+        }
+        for &row in rest {
+            self.add::<S, 1>(x, first, [row]);
+        }
+        let per = S::splat(1.0 / rows.len() as f64);
+        for (g, mean) in self.means.iter_mut().enumerate() {
+            let first = vector::<S>(x, first, g);
+            mean.store::<S>(S::fma(mean.load::<S>(), per, first));
+        }
+        for (&t, row) in rows.iter().zip(self.rows.chunks_exact_mut(width.max(1))) {
+            for g in 0..width {
+                let d = S::sub(vector::<S>(x, t, g), self.means[g].load::<S>());
+                row[g].store::<S>(S::keep(S::from_bits(stay[g]), d));
             }
         }
-        let need = S::splat(window.min_periods() as f64);
-        let mut stay = Vec::with_capacity(self.width);
-        for count in &counts {
-            stay.push(S::bits(S::le(need, count.load::<S>())));
-        }
-        let mut complete = Vec::new();
-        for t in rows {
-            let mut misses = false;
-            for (g, &stay) in stay.iter().enumerate() {
-                let there = finite::<S>(vector::<S>(x, t, g));
-                misses |= S::any(S::and(S::from_bits(stay), S::not(there)));
-            }
-            if !misses {
-                complete.push(t);
-            }
-        }
-        self.fill::<S>(x, complete.into_iter(), &stay);
     }
 
-    /// `rows` of the columns that `stay`, a bit of its vector's byte each.
+    /// Add to the sums of the columns about their `first` row: a constant column is exactly 0.
     #[inline(always)]
-    fn fill<S: Simd>(&mut self, x: Table, rows: impl Iterator<Item = usize>, stay: &[u8]) {
-        let width = self.width;
-        self.rows.clear();
-        for t in rows {
-            // About the first row, so that a constant column is exactly 0.
-            let top = self.rows.len();
-            for (g, &stay) in stay.iter().enumerate() {
-                let v = vector::<S>(x, t, g);
-                let first = if top == 0 { v } else { self.rows[g].load::<S>() };
-                let mut line = Line::splat(0.0);
-                let v = if top == 0 { v } else { S::sub(v, first) };
-                line.store::<S>(S::keep(S::and(S::from_bits(stay), S::valid(v)), v));
-                self.rows.push(line);
+    fn add<S: Simd, const N: usize>(&mut self, x: Table, first: usize, rows: [usize; N]) {
+        for (g, sum) in self.means.iter_mut().enumerate() {
+            let first = vector::<S>(x, first, g);
+            let mut total = sum.load::<S>();
+            for t in rows {
+                total = S::add(total, S::sub(vector::<S>(x, t, g), first));
             }
+            sum.store::<S>(total);
         }
-        let n = self.rows.len() / width.max(1);
-        if n == 0 {
-            return;
-        }
-        self.rows[..width].fill(Line::splat(0.0));
-        let mut means = vec![Line::splat(0.0); width];
-        for row in self.rows.chunks_exact(width) {
-            for (mean, v) in means.iter_mut().zip(row) {
-                mean.store::<S>(S::add(mean.load::<S>(), v.load::<S>()));
-            }
-        }
-        scale::<S>(&mut means, 1.0 / n as f64);
-        for row in self.rows.chunks_exact_mut(width) {
-            for (v, mean) in row.iter_mut().zip(&means) {
-                v.store::<S>(S::sub(v.load::<S>(), mean.load::<S>()));
-            }
-        }
-        self.rows.resize(n.next_multiple_of(TOGETHER) * width, Line::splat(0.0));
     }
 
     #[inline(always)]
     fn trace<S: Simd>(&self) -> f64 {
-        S::sum(self.rows.iter().fold(S::splat(0.0), |sum, line| {
-            let v = line.load::<S>();
-            S::fma(v, v, sum)
-        }))
+        let mut sums = [S::splat(0.0); TOGETHER];
+        for lines in self.rows.as_chunks::<TOGETHER>().0 {
+            for (sum, line) in sums.iter_mut().zip(lines) {
+                let v = line.load::<S>();
+                *sum = S::fma(v, v, *sum);
+            }
+        }
+        S::sum(sums.into_iter().fold(S::splat(0.0), S::add))
     }
 
     #[inline(always)]
