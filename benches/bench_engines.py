@@ -2,8 +2,8 @@
 
 One outer fold, the normal factor model in NumPyro. The time is that of the whole run: workers
 start and compile in it. The note says what a longer run would see: fits an hour from the moment
-every worker has finished its first batch, the share of the time that payloads and ledger took,
-and that of tracking.
+every worker has finished its first batch, the share of the time that engines waited for payloads
+and ledger to be written, and that of tracking.
 """
 
 from __future__ import annotations
@@ -36,18 +36,17 @@ ENGINES: dict[str, dict[str, Any]] = {
 
 
 class Watch:
-    """When batches ended, and how long recording and tracking took."""
+    """When batches ended, and how long the engine waited for recording and for tracking."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ends: list[tuple[float, int]] = []
         self.recording = self.tracking = 0.0
-        record, add = InnerObjective.record, TrackingLog.add
+        evaluate, add = InnerObjective.evaluate_all, TrackingLog.add
 
-        def recorded(objective: InnerObjective, batch: Any, results: Any) -> Any:
-            began = time.perf_counter()
-            out = record(objective, batch, results)
-            self.recording += time.perf_counter() - began
-            self.ends.append((began, len(results)))
+        def evaluated(objective: InnerObjective, *arguments: Any) -> Any:
+            timed = objective._engine = Timed(objective._engine, self)
+            out = evaluate(objective, *arguments)
+            self.recording += time.perf_counter() - timed.ended
             return out
 
         def tracked(log: TrackingLog, fact: Any) -> None:
@@ -55,13 +54,30 @@ class Watch:
             add(log, fact)
             self.tracking += time.perf_counter() - began
 
-        monkeypatch.setattr(InnerObjective, "record", recorded)
+        monkeypatch.setattr(InnerObjective, "evaluate_all", evaluated)
         monkeypatch.setattr(TrackingLog, "add", tracked)
 
     def per_hour(self, workers: int) -> float:
         """Fits an hour after each worker's first batch."""
         (first, _), later = self.ends[workers - 1], self.ends[workers:]
         return 3600 * sum(count for _, count in later) / (later[-1][0] - first)
+
+
+class Timed:
+    """An engine, and how long it waited until it could go on to its next batch."""
+
+    def __init__(self, engine: Any, watch: Watch) -> None:
+        self.engine, self.watch, self.ended = engine, watch, 0.0
+
+    def execute(self, work: Any, tasks: Any, done: Callable[[Any, Any], None]) -> None:
+        def timed(task: Any, result: Any) -> None:
+            began = time.perf_counter()
+            done(task, result)
+            self.watch.recording += time.perf_counter() - began
+            self.watch.ends.append((began, len(result)))
+
+        self.engine.execute(work, tasks, timed)
+        self.ended = time.perf_counter()
 
 
 def panel() -> fp.Panel:
@@ -131,7 +147,7 @@ def run(
 
 
 def pace(workers: int) -> Callable[[Watch, float], str]:
-    """Fits an hour; the record's share of the time is that of one worker's waiting."""
+    """Fits an hour, and the share of the time that was spent waiting for the record."""
 
     def note(watch: Watch, inner: float) -> str:
         share = 100 * watch.recording / inner

@@ -306,6 +306,36 @@ WRONG = {
         lambda: fp.rolling.mean([1.0, 2.0], 1, min_periods=2),
         "min_periods must be at most window = 1, got 2",
     ),
+    "market: the seed is text": (
+        lambda: fp.data.simulated_market(seed="abc"),
+        "seed must be a whole number of at least 0, got 'abc'",
+    ),
+    "select: the seed is text": (
+        lambda: fp.selection.select(np.ones((2, 1, 2)), [[0, 1]], seed="abc"),
+        "seed must be a whole number of at least 0, got 'abc'",
+    ),
+    "select: one of two seeds is negative": (
+        lambda: fp.selection.select(np.ones((2, 1, 2)), [[0, 1]], seed=(1, -2)),
+        "seed must be a whole number of at least 0, got -2",
+    ),
+    "Sharpe: the seed has a fraction": (
+        lambda: fp.portfolio.sharpe_report([0.1, 0.2, 0.0], seed=1.5),
+        "seed must be a whole number of at least 0, got 1.5",
+    ),
+    "candidates: no seed": (
+        lambda: fp.tuning.sample_candidates(
+            [{"path": "model.x", "type": "float", "bounds": [0, 1]}], 2, None
+        ),
+        "seed must be a whole number of at least 0, got None",
+    ),
+    "audit: the seed is an answer": (
+        lambda: fp.audit(clean(), groups=["breakout"], cuts=1, seed=True),
+        "seed must be a whole number of at least 0, got True",
+    ),
+    "fit: the seed is text": (
+        lambda: fp.models.fit(*train(), {**FIT, "seed": "abc"}),
+        "seed: .*integer",
+    ),
     "threads: text": (lambda: fp.set_num_threads("a"), "at least 1 or None, got 'a'"),
 }
 

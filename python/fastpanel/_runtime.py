@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from fastpanel import _core
 from fastpanel._version import __version__
 from fastpanel.errors import ParameterError, ShapeError
 from fastpanel.typing import AnyArray, ArrayLike, FloatArray
+
+T = TypeVar("T")
 
 _OPTIONAL = ("torch", "pyro-ppl", "jax", "numpyro", "optuna", "ray", "mlflow", "matplotlib")
 _REQUIRED = ("numpy", "scipy", "polars", "pyarrow", "numba", "pydantic")
@@ -141,6 +143,24 @@ def number(value: Any, name: str) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise ParameterError(f"{name} must be a number, got {value!r}") from None
+
+
+def integer(name: str, value: Any, minimum: int) -> int:
+    """``value`` as int of at least ``minimum``; a float or a bool is an error."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, (bool, np.bool_)) or number < minimum:
+        raise ParameterError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
+    return number
+
+
+def checked_seed(seed: T) -> T:
+    """``seed`` as given: a whole number of at least 0, or several of them."""
+    for number in seed if isinstance(seed, (Sequence, np.ndarray)) and np.ndim(seed) else [seed]:
+        integer("seed", number, 0)
+    return seed
 
 
 def has_axis(axis: Any, ndim: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,16 +16,18 @@ from fastpanel.errors import ArtifactError
 from fastpanel.typing import AnyArray
 
 
-def save_tensors(path: Path, content: Mapping[str, Any] | AnyArray) -> None:
+def save_tensors(path: Path, content: Mapping[str, Any] | AnyArray) -> str:
     """Write ``content``, named values or a single array, atomically; arrays become tensors.
 
-    It is serialised in memory first: written straight to a file, the archive
-    would carry the name of the temporary file inside.
+    Returns the SHA-256 of the file. It is serialised in memory first: written straight
+    to a file, the archive would carry the name of the temporary file inside.
     """
     torch = require("torch", path.name)
 
     def plain(value: Any) -> Any:
-        return torch.from_numpy(np.array(value)) if isinstance(value, np.ndarray) else value
+        if not isinstance(value, np.ndarray):
+            return value
+        return torch.from_numpy(np.require(value, requirements=["C", "W"]))
 
     if isinstance(content, np.ndarray):
         tensors: Any = plain(content)
@@ -32,7 +35,9 @@ def save_tensors(path: Path, content: Mapping[str, Any] | AnyArray) -> None:
         tensors = {key: plain(value) for key, value in content.items()}
     buffer = io.BytesIO()
     torch.save(tensors, buffer)
-    write_bytes(path, buffer.getvalue())
+    data = buffer.getbuffer()
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def load_tensors(path: Path) -> dict[str, Any]:

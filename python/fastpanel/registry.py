@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from fastpanel.errors import DuplicateNameError, UnknownNameError
+from fastpanel.errors import DuplicateNameError, ParameterError, UnknownNameError
 
 T = TypeVar("T")
 
@@ -32,7 +32,7 @@ class Registry(Mapping[str, T]):
         self._items[name] = item
         return item
 
-    def register(self, name: str) -> Callable[[T], T]:
+    def register(self, name: str) -> Callable[[Any], Any]:
         """Decorator form of :meth:`add`."""
         return lambda item: self.add(name, item)
 
@@ -54,3 +54,10 @@ class Registry(Mapping[str, T]):
 
     def __len__(self) -> int:
         return len(self._items)
+
+
+def one_of(value: str, domain: tuple[str, ...], what: str) -> str:
+    """``value`` if it is in ``domain``; ``what`` names it in the error."""
+    if value not in domain:
+        raise ParameterError(f"{what} is {value!r}; choose one of {', '.join(map(repr, domain))}")
+    return value

@@ -16,7 +16,7 @@ from fastpanel.cli import main
 from fastpanel.errors import ArtifactError, LeakageError, ParameterError
 from fastpanel.features import register, unregister
 from fastpanel.preprocess import PanelPreprocessor
-from fastpanel.simulation import _outer, _runner, _splits, _structure, _work
+from fastpanel.simulation import _outer, _splits, _stages, _structure, _work
 from fastpanel.simulation._hooks import Hooks, stub_hooks
 from fastpanel.simulation._space import ScoreSpace
 from tests.simulation.conftest import make_panel, stub_config
@@ -87,7 +87,7 @@ def test_scaler_fitted_on_all_rows(tmp_path, monkeypatch):
             dataset.X, dataset.features, mask=dataset.mask, asset_names=list(dataset.assets)
         )
 
-    for module in (_outer, _runner, sys.modules["fastpanel._audit._future"]):
+    for module in (_outer, _stages, sys.modules["fastpanel._audit._future"]):
         monkeypatch.setattr(module, "fit_fold_preprocessing", cheat)
     report = audited(settings(tmp_path), linear_hooks())
     assert {"fits", "future"} <= failed(report)
@@ -161,13 +161,13 @@ def test_training_on_a_label_that_is_not_known_yet(tmp_path, monkeypatch):
 
 
 def test_selection_on_outer_data(tmp_path, monkeypatch):
-    honest = _runner.select_for_fold
+    honest = _stages.select_for_fold
 
     def cheat(records, candidates, plan, folder, config, shape):
         chosen = honest(records, candidates, plan, folder, config, shape)
         return replace(chosen, pick=1 - chosen.pick)  # the other one did better on outer weeks
 
-    monkeypatch.setattr(_runner, "select_for_fold", cheat)
+    monkeypatch.setattr(_stages, "select_for_fold", cheat)
     report = audited(settings(tmp_path), linear_hooks())
     assert failed(report) == {"selection"}
     assert [leak.what for leak in report["selection"].leaks] == ["selected", "outer forecasts"] * 2

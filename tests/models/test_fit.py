@@ -120,6 +120,18 @@ def test_window_losses_average_to_the_full_loss(truth, config, backend):
     np.testing.assert_allclose(whole, full.mean(), rtol=0.02)
 
 
+def test_accumulated_windows_weigh_as_much_as_they_have_entries(truth, config, backend):
+    y = truth.y.copy()
+    y[270:] += 20.0  # the last window, of 50 rows where others have 90, is the hard one
+    svi = {"num_elbo_particles": 10}
+    quiet = {"steps": 2, "lr": 1e-9, "training": {"standardize_targets": False}}
+    full = models.fit(truth.X, y, config(backend, svi=svi, **quiet)).losses.mean()
+    svi |= {"tbptt_window_len": 90, "grad_accum_steps": 2}
+    first, second = models.fit(truth.X, y, config(backend, svi=svi, **quiet)).losses
+    assert second > 2.0 * first
+    assert (180 * first + 140 * second) / 320 == pytest.approx(full, rel=0.1)
+
+
 def test_loss_is_per_entry(simulate, config, backend):
     one, two = simulate(T=160), simulate(T=320)
     svi = {"num_elbo_particles": 20}

@@ -14,7 +14,7 @@ from fastpanel import models
 from fastpanel.errors import ConfigError, ModelError, ParameterError
 from fastpanel.models import FitReport, ModelBatch, RequireConfig
 from fastpanel.models._config import KLAnnealing, parse_config
-from fastpanel.models.numpyro_ import _engine
+from fastpanel.models.numpyro_ import _engine, _inputs
 from fastpanel.models.pyro_.trainer import SVITrainer
 
 AUTO = ["AutoDelta", "AutoNormal", "AutoLowRankMultivariateNormal", "AutoMultivariateNormal"]
@@ -88,7 +88,7 @@ def test_drawing_from_such_a_guide_calls_no_lapack(config, monkeypatch, guide, m
 
     monkeypatch.setattr(_engine, "_predict_program", spying)
     settings = config("numpyro", model={"model_name": model, "guide_name": guide})
-    plan, _ = _engine._traceable(parse_config(settings), np.zeros((4, 3, 2)))
+    plan, _ = _inputs.traceable(parse_config(settings), np.zeros((4, 3, 2)))
     carry = {"ends": np.array([9.0]), "filtered": np.array([[0.5, 0.5]])}
     state = models.FitState(
         backend="numpyro",
@@ -96,7 +96,7 @@ def test_drawing_from_such_a_guide_calls_no_lapack(config, monkeypatch, guide, m
         guide_name=guide,
         params={
             name: np.eye(*shape) if name == "auto_scale_tril" else np.ones(shape)
-            for name, shape in _engine._shapes(plan, 3, 2).items()
+            for name, shape in _inputs._shapes(plan, 3, 2).items()
         },
         center=np.zeros(3),
         scale=np.ones(3),

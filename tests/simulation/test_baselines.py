@@ -3,7 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import fastpanel as fp
 from fastpanel.simulation import climatology, ewma_volatility
+from fastpanel.simulation._baselines import BASELINES
 from fastpanel.simulation._compare import newey_west_se
 
 
@@ -59,3 +61,21 @@ def test_newey_west_by_hand():
     e = x - 2.0
     variance = (e @ e + 2 * 0.5 * (e[1:] @ e[:-1])) / 4
     assert newey_west_se(x) == pytest.approx(np.sqrt(variance / 4))
+
+
+def test_a_baseline_knows_what_the_model_knows_that_week(config, panel, monkeypatch):
+    seen, streams = [], set()
+
+    def spy(y_train, draws, rng):
+        seen.append(y_train)
+        streams.add(int(rng.integers(2**62)))
+        return np.zeros((draws, y_train.shape[1]))
+
+    monkeypatch.setitem(BASELINES, "climatology", spy)
+    config["outer"] = {"test_groups": [2, 3]}
+    config["diagnostics"] = {"fan_charts": {"enable": False}}
+    result = fp.simulation.run(config, panel=panel, progress=False)
+    rows = np.concatenate([fold.rows for fold in result.outer])
+    assert len(rows) == len(streams) == 28  # two groups of 14 weeks, each week its own draws
+    for row, y_train in zip(rows, seen, strict=True):
+        np.testing.assert_array_equal(y_train, result.dataset.y[:row])  # y[row] is earned after it

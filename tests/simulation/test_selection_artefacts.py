@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import fastpanel as fp
+from fastpanel.selection import select
+from fastpanel.simulation._postprocess import select_globally
 from tests.simulation.conftest import make_panel, stub_config
 
 C, MAX_KEEP, ALPHA, DRAWS, SEED = 0.4, 3, 0.1, 200, 9
@@ -214,3 +216,11 @@ def test_without_selection_the_best_mean_score_wins_and_no_selection_file_is_wri
     for group, records in result.records.items():
         means = {m: np.mean([unit.score for unit in units]) for m, units in records.items()}
         assert result.picks[group] == max(means, key=means.get)
+
+
+def test_the_band_of_the_configuration_holds_over_all_folds_too(config):
+    even = select(np.ones((3, 1, 2)), [[0, 1]])
+    config["model_selection"]["es_band"] = {"max_keep": 2}
+    settings = fp.simulation.load_config(config)
+    assert even.survivors == (0, 1, 2)
+    assert select_globally([even, even], settings).survivors == (0, 1)

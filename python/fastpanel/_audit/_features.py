@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastpanel import features as feature_module
+from fastpanel._runtime import checked_seed
 from fastpanel.data import CleanBars, Panel, WeeklyReturns, clean_bars
 from fastpanel.errors import LeakageError, ParameterError
 
@@ -139,7 +140,7 @@ def _cut_rows(cuts: int | Sequence[int], n_rows: int, seed: int) -> tuple[int, .
         if cuts < 1:
             raise ParameterError(f"cuts is {cuts}; it has to be at least 1")
         edges = np.linspace(0, n_rows - 1, min(cuts, n_rows - 1) + 1).astype(int)
-        draw = np.random.default_rng(seed)
+        draw = np.random.default_rng(checked_seed(seed))
         return tuple(int(draw.integers(a, b)) for a, b in pairwise(edges))
     for row in cuts:
         if not 0 <= row < n_rows - 1:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from fastpanel._runtime import checked_seed
 from fastpanel.errors import ParameterError
 from fastpanel.typing import AnyArray, BoolArray, FloatArray
 
@@ -71,7 +72,7 @@ def simulated_market(
     520
     """
     _check(n_assets, years, bar, late_listers, gap_rate)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(checked_seed(seed))
     times, weeks = _bar_times(start, round(years * _WEEKS_PER_YEAR), _HOURS[bar])
     returns, scale = _returns(rng, weeks, n_assets, _HOURS[bar])
     exists = _gaps(rng, times, weeks, n_assets, gap_rate)

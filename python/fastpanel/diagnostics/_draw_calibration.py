@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ from fastpanel.diagnostics._calibration import CoverageCurve, CoverageOverTime, 
 from fastpanel.diagnostics._style import (
     BLUE,
     GREY,
+    GRID,
     INK,
     LABEL,
     MUTED,
@@ -25,9 +27,11 @@ from fastpanel.diagnostics._style import (
 from fastpanel.typing import FloatArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SMOOTH = 13
+PIT_AXIS = "share of draws below the outcome (PIT)"
 
 
 def draw_pit(table: PitHistogram) -> Figure:
@@ -55,19 +59,28 @@ def draw_pit(table: PitHistogram) -> Figure:
     figure, (axis,) = new_figure(3.7)
     from matplotlib.ticker import MaxNLocator
 
+    pit_panel(axis, table, pit_top([table]))
+    axis.yaxis.set_major_locator(MaxNLocator(4))
+    axis.set_xlabel(PIT_AXIS, fontsize=LABEL, color=MUTED)
+    headline(figure, pit_finding(table), f"density of {table.n:,} outcomes, all assets pooled")
+    return figure
+
+
+def pit_panel(axis: Axes, table: PitHistogram, top: float) -> None:
+    """Bars of one histogram under the line of calibrated forecasts."""
     width = np.diff(table.edges)
     axis.bar(
         table.edges[:-1], table.density, width, align="edge", color=PALE_BLUE, edgecolor="white"
     )
     axis.axhline(1.0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
-    top = max(1.6, 1.08 * float(table.density.max()))
     axis.set_ylim(0.0, top)
-    direct_labels(axis, [(1.0, "flat", INK)])
-    axis.yaxis.set_major_locator(MaxNLocator(4))
     axis.set_xlim(0.0, 1.0)
-    axis.set_xlabel("share of draws below the outcome (PIT)", fontsize=LABEL, color=MUTED)
-    headline(figure, pit_finding(table), f"density of {table.n:,} outcomes, all assets pooled")
-    return figure
+    direct_labels(axis, [(1.0, "flat", INK)])
+
+
+def pit_top(tables: Iterable[PitHistogram]) -> float:
+    """Upper end of the density axis that holds every histogram."""
+    return max(1.6, 1.08 * max(float(table.density.max()) for table in tables))
 
 
 def pit_finding(table: PitHistogram) -> str:
@@ -119,16 +132,21 @@ def draw_coverage_curve(table: CoverageCurve) -> Figure:
         markersize=3.5,
         zorder=4,
     )
-    axis.grid(axis="x", color="#e6e9ee", linewidth=0.9)
-    axis.set_xlim(0.0, 1.0)
-    axis.set_ylim(0.0, 1.0)
+    coverage_axes(axis)
     axis.text(0.04, 0.93, "above: too wide", color=MUTED, fontsize=LABEL, ha="left")
     axis.text(0.96, 0.04, "below: too narrow", color=MUTED, fontsize=LABEL, ha="right")
+    headline(figure, curve_finding(table), "share of outcomes inside, shaded: 2 standard errors")
+    return figure
+
+
+def coverage_axes(axis: Axes) -> None:
+    """Nominal level across, share inside upwards, both from 0 to 1."""
+    axis.grid(axis="x", color=GRID, linewidth=0.9)
+    axis.set_xlim(0.0, 1.0)
+    axis.set_ylim(0.0, 1.0)
     percent_axis(axis)
     percent_axis(axis, "x")
     axis.set_xlabel("nominal level of the interval", fontsize=LABEL, color=MUTED)
-    headline(figure, curve_finding(table), "share of outcomes inside, shaded: 2 standard errors")
-    return figure
 
 
 def curve_finding(table: CoverageCurve) -> str:
@@ -175,19 +193,29 @@ def draw_coverage_over_time(table: CoverageOverTime) -> Figure:
         times, (thin, bold) = break_gaps(table.times, weekly, _moving_mean(weekly))
         axis.plot(times, thin, color=color, linewidth=0.5, alpha=0.28)
         axis.plot(times, bold, color=color, linewidth=2.2)
-        axis.axhline(level, color=color, linewidth=1.1, linestyle=(0, (4, 3)))
+        nominal_line(axis, level, color)
     axis.set_ylim(-0.02, 1.02)
-    direct_labels(
-        axis, [(x, percent(x), color) for x, color in zip(table.levels, colors, strict=True)]
-    )
-    percent_axis(axis)
-    date_axis(axis)
+    coverage_by_date(axis, table)
     headline(
         figure,
         weekly_finding(table),
         f"thin: share of assets by week, bold: {SMOOTH}-week mean, dashed: target",
     )
     return figure
+
+
+def nominal_line(axis: Axes, level: float, color: str) -> None:
+    """Dashed line at the share that an interval should hold."""
+    axis.axhline(level, color=color, linewidth=1.1, linestyle=(0, (4, 3)))
+
+
+def coverage_by_date(axis: Axes, table: CoverageOverTime) -> None:
+    """Shares upwards with the nominal levels named at the right end, dates across."""
+    colors = colors_of(len(table.levels))
+    percent_axis(axis)
+    date_axis(axis)
+    targets = [(x, percent(x), color) for x, color in zip(table.levels, colors, strict=True)]
+    direct_labels(axis, targets)
 
 
 def weekly_finding(table: CoverageOverTime) -> str:

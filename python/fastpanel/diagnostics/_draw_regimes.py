@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastpanel.diagnostics._calibration import CoverageCurve, CoverageOverTime, PitHistogram
-from fastpanel.diagnostics._draw_calibration import colors_of, pit_finding
+from fastpanel.diagnostics._draw_calibration import (
+    PIT_AXIS,
+    colors_of,
+    coverage_axes,
+    coverage_by_date,
+    nominal_line,
+    pit_finding,
+    pit_panel,
+    pit_top,
+)
 from fastpanel.diagnostics._fan import PooledFan, mirrored
 from fastpanel.diagnostics._style import (
     BLUE,
@@ -16,15 +25,11 @@ from fastpanel.diagnostics._style import (
     INK,
     LABEL,
     MUTED,
-    PALE_BLUE,
     RED,
     TRUTH,
-    date_axis,
-    direct_labels,
     headline,
     new_figure,
     percent,
-    percent_axis,
 )
 
 if TYPE_CHECKING:
@@ -66,12 +71,7 @@ def draw_coverage_by_regime(curves: Mapping[str, CoverageCurve]) -> Figure:
             linewidth=2.2,
             label=f"{name} ({curve.n:,} outcomes)",
         )
-    axis.set_xlim(0, 1)
-    axis.set_ylim(0, 1)
-    axis.grid(axis="x", color="#e6e9ee", linewidth=0.9)
-    percent_axis(axis)
-    percent_axis(axis, "x")
-    axis.set_xlabel("nominal level of the interval", fontsize=LABEL, color=MUTED)
+    coverage_axes(axis)
     axis.legend(loc="upper left", frameon=False, fontsize=LABEL, labelcolor=INK)
     headline(figure, curves_finding(curves), "share of outcomes inside, by regime")
     return figure
@@ -110,19 +110,12 @@ def draw_pit_by_regime(tables: Mapping[str, PitHistogram]) -> Figure:
     1
     """
     figure, axes = new_figure(1.1 + 1.75 * len(tables), rows=len(tables), hspace=0.12)
-    top = max(1.6, 1.08 * max(float(table.density.max()) for table in tables.values()))
+    top = pit_top(tables.values())
     for axis, (name, table) in zip(axes, tables.items(), strict=True):
-        width = np.diff(table.edges)
-        axis.bar(
-            table.edges[:-1], table.density, width, align="edge", color=PALE_BLUE, edgecolor="white"
-        )
-        axis.axhline(1.0, color=INK, linewidth=1.2, linestyle=(0, (4, 3)))
-        axis.set_ylim(0.0, top)
-        axis.set_xlim(0.0, 1.0)
-        direct_labels(axis, [(1.0, "flat", INK)])
+        pit_panel(axis, table, top)
         _panel_title(axis, f"{name}: {_lower(pit_finding(table).replace(': ', ', '))}")
         axis.tick_params(labelbottom=axis is axes[-1])
-    axes[-1].set_xlabel("share of draws below the outcome (PIT)", fontsize=LABEL, color=MUTED)
+    axes[-1].set_xlabel(PIT_AXIS, fontsize=LABEL, color=MUTED)
     counts = ", ".join(f"{name} {table.n:,}" for name, table in tables.items())
     headline(figure, pits_finding(tables), f"density of outcomes: {counts}")
     return figure
@@ -175,13 +168,10 @@ def draw_weeks_by_regime(tables: Mapping[str, CoverageOverTime]) -> Figure:
             axis.scatter(
                 table.times, table.observed[:, i], s=10, color=colour, alpha=strength, linewidth=0
             )
-            axis.axhline(level, color=colour, linewidth=1.1, linestyle=(0, (4, 3)))
+            nominal_line(axis, level, colour)
         axis.set_ylim(-0.04, 1.04)
         axis.set_xlim(first - week, last + week)
-        percent_axis(axis)
-        date_axis(axis)
-        targets = [(x, percent(x), c) for x, c in zip(table.levels, colours, strict=True)]
-        direct_labels(axis, targets)
+        coverage_by_date(axis, table)
         _panel_title(axis, f"{name}: {len(table.times)} weeks, {_held(table)}")
         if axis is not axes[-1]:
             axis.tick_params(labelbottom=False)

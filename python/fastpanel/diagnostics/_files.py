@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastpanel._files import write_bytes, write_text
+from fastpanel.diagnostics._page import Picture
 from fastpanel.typing import AnyArray
 
 if TYPE_CHECKING:
@@ -74,6 +75,19 @@ def save_figure(path: str | Path, figure: Figure) -> Path:
     path = Path(path)
     write_bytes(path, png(figure))
     return path
+
+
+def save_picture(
+    folder: Path,
+    stem: str,
+    columns: Mapping[str, AnyArray],
+    figure: Figure,
+    finding: str,
+    guide: str,
+) -> Picture:
+    """Write ``<stem>.csv`` with the numbers and ``<stem>.png``; caption and reading guide."""
+    save_csv(folder / f"{stem}.csv", columns)
+    return Picture(save_figure(folder / f"{stem}.png", figure), finding, guide)
 
 
 def save_csv(path: Path, columns: Mapping[str, AnyArray]) -> Path:

@@ -31,7 +31,7 @@ from fastpanel.diagnostics._draw_outcome import (
     sharpe_finding,
 )
 from fastpanel.diagnostics._fan import fan
-from fastpanel.diagnostics._files import file_names, save_csv, save_figure
+from fastpanel.diagnostics._files import file_names, save_picture
 from fastpanel.diagnostics._forecasts import Forecasts
 from fastpanel.diagnostics._page import Picture
 from fastpanel.diagnostics._spec import FanChartSpec
@@ -109,9 +109,8 @@ def write_fan_charts(
     pictures = []
     for asset, stem in file_names(chosen).items():
         table = fan(forecasts, asset, spec.quantiles)
-        save_csv(folder / f"{stem}.csv", table.columns())
-        path = save_figure(folder / f"{stem}.png", draw_fan(table, unit=unit))
-        pictures.append(Picture(path, fan_finding(table), FAN_GUIDE))
+        drawn, finding = draw_fan(table, unit=unit), fan_finding(table)
+        pictures.append(save_picture(folder, stem, table.columns(), drawn, finding, FAN_GUIDE))
     return pictures
 
 
@@ -154,23 +153,12 @@ def write_calibration(folder: Path, forecasts: Forecasts, spec: FanChartSpec) ->
     weekly = coverage_over_time(forecasts, spec.coverage_levels)
     pit = pit_histogram(pit_values(forecasts))
     curve = coverage_curve(forecasts)
-    save_csv(folder / "coverage_fan.csv", weekly.columns())
-    save_csv(folder / "pit_histogram.csv", pit.columns())
-    save_csv(folder / "coverage_curve.csv", curve.columns())
+    drawn = draw_coverage_over_time(weekly), draw_pit(pit), draw_coverage_curve(curve)
+    found = weekly_finding(weekly), pit_finding(pit), curve_finding(curve)
     return [
-        Picture(
-            save_figure(folder / "coverage_fan.png", draw_coverage_over_time(weekly)),
-            weekly_finding(weekly),
-            COVERAGE_GUIDE,
-        ),
-        Picture(
-            save_figure(folder / "pit_histogram.png", draw_pit(pit)), pit_finding(pit), PIT_GUIDE
-        ),
-        Picture(
-            save_figure(folder / "coverage_curve.png", draw_coverage_curve(curve)),
-            curve_finding(curve),
-            CURVE_GUIDE,
-        ),
+        save_picture(folder, "coverage_fan", weekly.columns(), drawn[0], found[0], COVERAGE_GUIDE),
+        save_picture(folder, "pit_histogram", pit.columns(), drawn[1], found[1], PIT_GUIDE),
+        save_picture(folder, "coverage_curve", curve.columns(), drawn[2], found[2], CURVE_GUIDE),
     ]
 
 
@@ -224,8 +212,7 @@ def write_pnl(
     columns["drawdown"] = np.asarray(drawdown, dtype=np.float64)
     for name, values in (baselines or {}).items():
         columns[f"equity_{name}"] = np.asarray(values, dtype=np.float64)
-    save_csv(folder / "pnl.csv", columns)
-    return Picture(save_figure(folder / "pnl.png", figure), finding, PNL_GUIDE)
+    return save_picture(folder, "pnl", columns, figure, finding, PNL_GUIDE)
 
 
 def write_candidates(
@@ -259,6 +246,6 @@ def write_candidates(
     ...     write_candidates(Path(folder), selection).path.name
     'candidates.png'
     """
-    save_csv(folder / "candidates.csv", candidate_columns(selection, params))
-    path = save_figure(folder / "candidates.png", draw_candidates(selection))
-    return Picture(path, candidates_finding(selection), CANDIDATE_GUIDE)
+    columns, finding = candidate_columns(selection, params), candidates_finding(selection)
+    drawn = draw_candidates(selection)
+    return save_picture(folder, "candidates", columns, drawn, finding, CANDIDATE_GUIDE)

@@ -28,7 +28,7 @@ from fastpanel.diagnostics._draw_regimes import (
     weeks_finding,
 )
 from fastpanel.diagnostics._fan import PooledFan, pooled_fan
-from fastpanel.diagnostics._files import save_csv, save_figure
+from fastpanel.diagnostics._files import save_picture
 from fastpanel.diagnostics._forecasts import Forecasts
 from fastpanel.diagnostics._page import Picture
 from fastpanel.diagnostics._spec import FanChartSpec
@@ -99,33 +99,33 @@ def write_regimes(
     scale = _typical_move([own.truth for own in forecasts.values()])
     fans = {name: pooled_fan(own, spec.quantiles, scale) for name, own in forecasts.items()}
 
-    def picture(stem: str, table: dict[str, Any], figure: Any, finding: str, guide: str) -> Picture:
-        save_csv(folder / f"{stem}.csv", table)
-        return Picture(save_figure(folder / f"{stem}.png", figure), finding, guide)
-
     return [
-        picture(
+        save_picture(
+            folder,
             "coverage_by_regime",
             _curve_columns(curves),
             draw_coverage_by_regime(curves),
             curves_finding(curves),
             CURVE_GUIDE,
         ),
-        picture(
+        save_picture(
+            folder,
             "pit_by_regime",
             _pit_columns(pits),
             draw_pit_by_regime(pits),
             pits_finding(pits),
             PIT_GUIDE,
         ),
-        picture(
+        save_picture(
+            folder,
             "coverage_fan_by_regime",
             _week_columns(weeks),
             draw_weeks_by_regime(weeks),
             weeks_finding(weeks),
             WEEKS_GUIDE,
         ),
-        picture(
+        save_picture(
+            folder,
             "fan_by_regime",
             _fan_columns(fans),
             draw_fan_by_regime(fans),

@@ -7,6 +7,7 @@ from fastpanel.models import _regime as _regime
 from fastpanel.models import _volatility as _volatility
 from fastpanel.models._api import fit, fit_many, predict, predict_many
 from fastpanel.models._chain import Carry
+from fastpanel.models._complexity import complexity, register_complexity
 from fastpanel.models._config import (
     FitConfig,
     KLAnnealing,
@@ -26,22 +27,21 @@ from fastpanel.models._contract import (
 )
 from fastpanel.models._forecaster import Forecaster, load
 from fastpanel.models._memory import MemoryEstimate, estimate_memory
+from fastpanel.models._metrics import metric_registry, register_metric
+from fastpanel.models._prebuilds import (
+    default_prebuild_registry,
+    register_prebuild,
+    run_prebuild,
+)
 from fastpanel.models._progression import fit_progression
 from fastpanel.models._registries import (
-    complexity,
     default_guide_registry,
     default_model_registry,
-    default_prebuild_registry,
     guide_registry,
-    metric_registry,
     model_registry,
-    register_complexity,
     register_guide,
-    register_metric,
     register_model,
-    register_prebuild,
     resolve_backend,
-    run_prebuild,
 )
 from fastpanel.models._render import render_model, trace_shapes
 from fastpanel.models._report import FitReport

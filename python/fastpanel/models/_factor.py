@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from fastpanel.errors import ModelError, ParameterError
-from fastpanel.models._registries import register_complexity
+from fastpanel.models._complexity import register_complexity
 from fastpanel.typing import FloatArray
 
 MIN_GUIDE_SCALE = 1e-4

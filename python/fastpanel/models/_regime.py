@@ -15,9 +15,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from fastpanel.models import _factor
+from fastpanel.models._complexity import register_complexity
 from fastpanel.models._factor import Latent, informed, linear_complexity
 from fastpanel.models._markov import uniform_moves
-from fastpanel.models._registries import register_complexity
 
 _REGIMES: dict[str, Any] = {
     "num_regimes": 2,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpanel._runtime import checked_seed
 from fastpanel.errors import DataError, ParameterError, ShapeError
 from fastpanel.portfolio._inference import (
     bootstrap_sharpes,
@@ -215,7 +216,7 @@ def sharpe_report(
     lags = min(lags, n - 1)
     error = hac_error(used, m, lags)
     block = max(1.0, n ** (1 / 3)) if block_length is None else block_length
-    drawn = bootstrap_sharpes(used, num_samples, block, seed)
+    drawn = bootstrap_sharpes(used, num_samples, block, checked_seed(seed))
     interval, bootstrap_p = _summarise(drawn, sharpe, confidence)
     best = expected_max_sharpe(trials, spread)
     t_stat = sharpe * math.sqrt(n)

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from fastpanel._runtime import checked_seed
 from fastpanel.typing import AnyArray, BoolArray, FloatArray, IntArray
 
 
@@ -70,7 +71,7 @@ def bootstrap_se(es_group: FloatArray, num_samples: int, seed: int | Sequence[in
     One group gives 0. NaN stays NaN.
     """
     count, width = es_group.shape
-    draws = np.random.default_rng(seed).integers(0, width, size=(num_samples, width))
+    draws = np.random.default_rng(checked_seed(seed)).integers(0, width, size=(num_samples, width))
     errors = np.full(count, np.nan)
     block = max(1, (1 << 22) // draws.size)  # bounds the gather at 32 MiB
     usable = np.flatnonzero(np.isfinite(es_group).all(axis=1))

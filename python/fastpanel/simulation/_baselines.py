@@ -56,16 +56,13 @@ def ewma_volatility(y_train: FloatArray, draws: int, rng: np.random.Generator) -
 
     Parameters
     ----------
-    y_train : float64 [n, A]
-        Targets known when the forecast is made, oldest first; NaN = missing.
-    draws : int
-        S.
-    rng : numpy Generator
+    y_train, draws, rng
+        As for :func:`climatology`.
 
     Returns
     -------
     float64 [S, A]
-        Joint draws in the unit of ``y_train``.
+        As of :func:`climatology`.
 
     Examples
     --------

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from fastpanel._files import sha256
 from fastpanel.progress import Reporter, SilentReporter
+from fastpanel.simulation._behind import Behind
 from fastpanel.simulation._board import Board, Listener, aggregate_score
 from fastpanel.simulation._config import SimulationConfig
 from fastpanel.simulation._dataset import Dataset
@@ -22,7 +23,7 @@ from fastpanel.simulation._work import InnerWork, UnitResult
 from fastpanel.tuning import Engine, make_engine
 
 _BATCH_BYTES = 1 << 28
-"""Payloads of a batch are held in memory until they are written."""
+"""Payloads of a batch are held in memory until they are written, beside those of the next."""
 
 _WRITERS = 8
 
@@ -34,7 +35,9 @@ class InnerObjective:
     the splits, higher is better, NaN if a split failed.
 
     The engine runs batches; this object alone writes payloads and ledger, in
-    the calling process, so workers may be anywhere.
+    the calling process, so workers may be anywhere. A batch is written while
+    the next is computed; all are on disk when a call ends, by an error or
+    Ctrl-C too.
     """
 
     def __init__(
@@ -85,11 +88,12 @@ class InnerObjective:
                 else:
                     progress.add(known)
 
-            def done(batch: Batch, results: Sequence[UnitResult]) -> None:
+            def record(batch: Batch, results: Sequence[UnitResult]) -> None:
                 progress.add(self.record(batch, results))
 
             if pending:
-                self._engine.execute(self._work, pending, done)
+                with Behind() as behind:
+                    self._engine.execute(self._work, pending, partial(behind.call, record))
         return self._by_candidate(candidates, wanted, batches)
 
     def batches(
@@ -130,8 +134,7 @@ class InnerObjective:
         (candidate, split), name, digest = result.unit, None, None
         if result.payload is not None:
             name = f"candidates/candidate_{candidate}_split_{split}.pt"
-            save_payload(result.payload, self._folder / name)
-            digest = sha256(self._folder / name)
+            digest = save_payload(result.payload, self._folder / name)
         seconds = round(result.seconds, 6)
         return UnitRecord(key, candidate, split, result.score, name, digest, result.error, seconds)
 

@@ -89,10 +89,10 @@ def _energy_score(
     return score
 
 
-def save_payload(payload: Payload, path: Path) -> None:
-    """Write as tensors and plain numbers, atomically."""
+def save_payload(payload: Payload, path: Path) -> str:
+    """Write as tensors and plain numbers, atomically; the SHA-256 of the file."""
     content = {_FILE_NAMES.get(f.name, f.name): getattr(payload, f.name) for f in fields(payload)}
-    save_tensors(path, content)
+    return save_tensors(path, content)
 
 
 def load_payload(path: Path) -> Payload:

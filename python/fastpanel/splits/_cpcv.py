@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fastpanel import _core
+from fastpanel._runtime import integer
 from fastpanel.errors import ParameterError
 from fastpanel.splits._fold import Fold, trusted_fold
 from fastpanel.splits._groups import (
     Groups,
     check_groups,
     check_label_end,
-    integer,
     reach,
     training_pool,
 )

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from fastpanel._runtime import integer
 from fastpanel.errors import ParameterError
 from fastpanel.typing import ArrayLike, IntArray
 
@@ -54,17 +54,6 @@ def build_equal_groups(n_samples: int, warmup_len: int, group_len: int) -> list[
         )
     first = n_samples - count * group_len
     return [(start, start + group_len) for start in range(first, n_samples, group_len)]
-
-
-def integer(name: str, value: Any, minimum: int) -> int:
-    """``value`` as int of at least ``minimum``; a float or a bool is an error."""
-    try:
-        number = operator.index(value)
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, (bool, np.bool_)) or number < minimum:
-        raise ParameterError(f"{name} must be a whole number of at least {minimum}, got {value!r}")
-    return number
 
 
 def reach(name: str, value: Any) -> int:

@@ -7,9 +7,10 @@ from typing import Literal
 
 import numpy as np
 
+from fastpanel._runtime import integer
 from fastpanel.errors import ParameterError
 from fastpanel.splits._fold import Fold
-from fastpanel.splits._groups import Groups, check_groups, integer, reach, training_pool
+from fastpanel.splits._groups import Groups, check_groups, reach, training_pool
 from fastpanel.typing import IntArray
 
 TestGroups = Literal["all", "last"] | Sequence[int]

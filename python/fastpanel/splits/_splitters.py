@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from fastpanel import _core
+from fastpanel._runtime import integer
 from fastpanel.errors import ParameterError
 from fastpanel.splits._cpcv import SplitPlan, choose_combinations, make_plan, pieces
 from fastpanel.splits._fold import Fold
-from fastpanel.splits._groups import check_label_end, integer, reach
+from fastpanel.splits._groups import check_label_end, reach
 from fastpanel.splits._registry import register_cv
 from fastpanel.typing import ArrayLike, IntArray
 

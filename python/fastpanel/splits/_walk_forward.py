@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from fastpanel._runtime import integer
 from fastpanel.errors import ParameterError
 from fastpanel.splits._fold import Fold
-from fastpanel.splits._groups import check_label_end, integer, reach
+from fastpanel.splits._groups import check_label_end, reach
 from fastpanel.splits._registry import register_cv
 from fastpanel.splits._splitters import sample_count
 from fastpanel.typing import ArrayLike, BoolArray, IntArray

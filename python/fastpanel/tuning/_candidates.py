@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastpanel._runtime import checked_seed
 from fastpanel.errors import ConfigError
 from fastpanel.tuning._space import ParameterSpec, parse_space
 
@@ -65,7 +66,7 @@ def sample_candidates(
                 f"stratum {chosen}, which has no float or int parameter to vary; "
                 f"use {len(strata)} samples"
             )
-        points = _sobol(len(active), per_stratum, seed, index)
+        points = _sobol(len(active), per_stratum, checked_seed(seed), index)
         for row in points:
             values = {spec.path: spec.at(u) for spec, u in zip(active, row, strict=True)}
             candidates.append({**chosen, **values})

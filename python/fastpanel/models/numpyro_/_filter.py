@@ -16,7 +16,13 @@ from fastpanel.models._config import FitConfig
 from fastpanel.models._contract import ModelBatch
 from fastpanel.models._prepare import Prepared
 from fastpanel.models._state import FitState
-from fastpanel.models.numpyro_._engine import Forecast, _device, _drawing, _padded, _traceable
+from fastpanel.models.numpyro_._inputs import (
+    Forecast,
+    device_of,
+    drawing_of,
+    padded_size,
+    traceable,
+)
 from fastpanel.models.numpyro_._plan import Plan
 from fastpanel.models.numpyro_._program import Drawing
 from fastpanel.typing import FloatArray
@@ -39,11 +45,11 @@ def _drawn(
     prepared: Prepared, config: FitConfig, state: FitState, *, whole: bool
 ) -> Iterator[tuple[Any, int]]:
     """What the program says of each stretch, in double precision, and its number of rows."""
-    with jax.enable_x64(False), jax.default_device(_device(config)):
+    with jax.enable_x64(False), jax.default_device(device_of(config)):
         for start, stop in prepared.stretches:
             own = slice(start, stop)
-            plan, floats = _traceable(config, prepared.X[own])
-            rows, width = _padded(plan, stop - start, prepared.X.shape[2], config)
+            plan, floats = traceable(config, prepared.X[own])
+            rows, width = padded_size(plan, stop - start, prepared.X.shape[2], config)
             # unobserved rows before the first leave a chain in its stationary law
             front = ((rows - stop + start, 0), (0, 0))
             X: FloatArray = np.pad(prepared.X[own], (*front, (0, 0)))
@@ -51,7 +57,7 @@ def _drawn(
             M = np.pad(prepared.missing[own], front, constant_values=True)
             forecast = Forecast(X, state, config, 1, (config.seed, 1))
             plan = plan.for_prediction()
-            inputs = _drawing(plan, (rows, X.shape[1], width), forecast, floats)
+            inputs = drawing_of(plan, (rows, X.shape[1], width), forecast, floats)
             said = jax.device_get(_program(plan, whole)(inputs, y, M))
             yield jax.tree.map(partial(np.asarray, dtype=np.float64), said), stop - start
 

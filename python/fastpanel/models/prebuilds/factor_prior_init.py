@@ -6,8 +6,8 @@ import numpy as np
 
 from fastpanel.models._config import parse_config
 from fastpanel.models._contract import PrebuildContext, PrebuildResult
+from fastpanel.models._prebuilds import register_prebuild
 from fastpanel.models._prepare import prepare
-from fastpanel.models._registries import register_prebuild
 
 
 @register_prebuild("factor_prior_init")

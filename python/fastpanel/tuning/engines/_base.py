@@ -38,7 +38,7 @@ class Work(Protocol):
 
 
 Done = Callable[[Any, Any], None]
-"""``done(task, result)`` records a finished task durably."""
+"""``done(task, result)`` takes a finished task over, to record it durably beside the next."""
 
 
 class Engine(Protocol):
@@ -95,12 +95,7 @@ def register_engine(name: str) -> Callable[[F], F]:
     >>> sorted(engine_registry())
     ['local', 'optuna', 'ray']
     """
-
-    def add(factory: F) -> F:
-        _ENGINES.add(name, factory)
-        return factory
-
-    return add
+    return _ENGINES.register(name)
 
 
 def engine_registry() -> Registry[Factory]:
