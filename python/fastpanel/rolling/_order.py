@@ -122,7 +122,7 @@ def median(
     Notes
     -----
     Known when: row t uses rows t - window + 1 to t; the first full row is ``window - 1``.
-    Cost per value grows with ``window`` up to 160 rows and no further.
+    Cost per value grows with ``window`` up to 100 rows and no further.
 
     Examples
     --------

@@ -4,8 +4,9 @@ use super::each_group;
 use super::keys::{self, ROWS};
 use crate::order::{self, Lanes};
 use crate::rolling::places::Places;
-use crate::simd::{self, Kernel, LANES, Simd};
-use crate::{Exec, Level, network};
+use crate::rolling::source::prefetch_write;
+use crate::simd::{self, Kernel, LANES, Simd, prefetch};
+use crate::{Exec, network};
 
 /// Widest row that is ranked by 32-bit keys: beyond it too many of them agree.
 const NARROW: usize = 4096;
@@ -16,13 +17,11 @@ const PATIENCE: usize = 15;
 ///
 /// Sixteen rows at a time are sorted by a network of 32-bit keys that carry their column; values
 /// whose keys agree are compared themselves, so ranks are exact. Rows that are very wide, or
-/// whose values lie in a few tight clusters, are sorted as they are, and so are all under AVX-512.
+/// whose values lie in a few tight clusters, are sorted as they are.
 pub fn rank(exec: Exec, x: &[f64], width: usize, out: &mut [f64]) {
     let scratch = || Scratch::new(width);
     each_group(exec, x, width, ROWS, (out, width), scratch, |level, values, out, scratch| {
-        // Under AVX-512 making the keys costs what their sort saves.
-        let narrow = level < Level::Avx512 && width <= NARROW;
-        if narrow && scratch.without == 0 {
+        if width <= NARROW && scratch.without == 0 {
             let mixed = simd::run(level, Narrow { values, width, out, scratch });
             if mixed > values.len() / 8 {
                 scratch.without = PATIENCE;
@@ -153,13 +152,26 @@ impl<const HALF: u32> Walk<'_, HALF> {
         ((a ^ b) >> HALF) as u32 & !self.mask == 0
     }
 
+    /// Ask for what comes next, near `column`: the row of the next group, and the next results, which
+    /// are written in no order that a CPU would foresee.
+    #[inline(always)]
+    fn ask(&self, out: &[f64], column: usize) {
+        let width = self.values.len();
+        prefetch(self.values.as_ptr().wrapping_add(ROWS * width + column));
+        prefetch_write(out.as_ptr().wrapping_add(width + column));
+    }
+
     /// Write the ranks; returns how many values lie in groups of keys that agree of values that
     /// differ.
     #[inline(always)]
     fn emit(&self, tied: &mut Vec<(f64, usize)>, out: &mut [f64]) -> usize {
         let n = self.keys.len();
-        let (mut from, mut mixed) = (0, 0);
+        let (mut from, mut mixed, mut asked) = (0, 0, 0);
         while from < n {
+            while asked <= from {
+                self.ask(out, asked);
+                asked += LANES;
+            }
             if let Some(keys) = self.keys.get(from..=from + LANES) {
                 let near = (0..LANES).fold(false, |any, i| any | self.near(keys[i], keys[i + 1]));
                 if !near {
@@ -244,6 +256,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Level;
 
     fn values() -> impl Strategy<Value = (Vec<f64>, usize)> {
         let step = f64::from_bits(1.0f64.to_bits() + 1);

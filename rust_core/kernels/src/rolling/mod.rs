@@ -3,7 +3,7 @@
 //! Five drivers, each with small parts:
 //! * [`sliding`]: two-stack aggregates (sum, moments, extrema, semideviation); nothing is ever subtracted;
 //! * [`sorted`]: a sorted window per column (median, quantile, MAD);
-//! * [`ranked`]: sets of ranks (median, quantile and rank of the last value in long windows);
+//! * [`ranked`]: values ranked once (median, quantile and rank of the last value in long windows);
 //! * [`ranks`]: counting (rank of the last value in short windows);
 //! * [`scan`]: recursions down the rows (EWM, Wilder).
 //!
@@ -14,6 +14,7 @@ pub mod correlation;
 pub mod extrema;
 pub mod lanczos;
 pub mod moments;
+pub mod nearby;
 pub mod places;
 pub mod ranked;
 pub mod ranks;

@@ -1,11 +1,12 @@
 //! Rank of the last value in its window; by counting where the window is short.
 
 use crate::Exec;
-use crate::simd::{self, Kernel, Simd};
+use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
-use super::ranked::{self, Column, Ranks};
-use super::rankset::RankSet;
+use super::places::{Columns, Places};
+use super::ranked::{self, Pair, Put, Windows};
+use super::rankset;
 use super::source::{Source, Table};
 use super::tiles::{Line, Sink, Tile, Tiles};
 
@@ -25,15 +26,74 @@ const LONG: usize = 100;
 #[derive(Clone, Copy)]
 struct Last;
 
-impl Ranks for Last {
-    const TIES: bool = true;
+/// What a thread needs to rank its columns one after the other.
+#[derive(Default)]
+struct Room {
+    places: Places,
+    /// Rank of every place; beyond the set if there is no value.
+    ranks: Vec<u32>,
+    /// First and last rank that hold the value of a rank.
+    ties: Vec<(u32, u32)>,
+    set: rankset::Room,
+    results: Columns,
+    tied: Vec<(f64, usize)>,
+}
+
+impl Windows for Last {
+    type Room = Room;
     #[inline(always)]
-    fn of<S: Simd>(self, set: &RankSet<'_>, column: &Column, last: Option<usize>) -> f64 {
-        let Some(last) = last else { return f64::NAN };
-        let equal = column.ties(last);
-        let upto = set.through(*equal.end());
-        let below = if equal.start() == equal.end() { upto - 1 } else { set.below(*equal.start()) };
-        0.5 * f64::from(below + upto + 1) / set.count() as f64
+    fn run<S: Simd>(self, pair: Pair<'_>, window: Window, room: &mut Room, put: Put<'_>) {
+        room.places.keep::<S>(pair.keys, pair.mask);
+        room.results.resize(pair.half);
+        for l in 0..pair.lanes {
+            room.slide(&pair, l, window.min_periods());
+        }
+        for top in (0..pair.steps).step_by(LANES) {
+            let rows = room.results.get::<S>(top);
+            for (step, row) in (top..pair.steps).zip(rows) {
+                put.row::<S>(step, row);
+            }
+        }
+    }
+}
+
+impl Room {
+    /// Slide over lane `l`.
+    #[inline(always)]
+    fn slide(&mut self, pair: &Pair<'_>, l: usize, min_periods: usize) {
+        let Room { places, ranks, ties, set, results, tied } = self;
+        let count = pair.counts[l];
+        let mut set = set.empty(count);
+        let nowhere = set.nowhere();
+        ranks.clear();
+        ranks.resize(2 * pair.half, nowhere);
+        ties.resize(2 * pair.half, (0, 0));
+        let equal = &mut ties[..count];
+        places.lane(l, count).walk(
+            tied,
+            |place| pair.value(place, l),
+            |rank, place, ties| {
+                assert!(rank < count);
+                debug_assert!(place < ranks.len());
+                // SAFETY: a key holds a place below twice `half`, which is how many there are.
+                unsafe { *ranks.get_unchecked_mut(place) = rank as u32 };
+                equal[rank] = (ties.start as u32, ties.end as u32 - 1);
+            },
+        );
+        let leave = &ranks[pair.there..pair.there + pair.reach];
+        let come = &ranks[pair.here..pair.here + pair.steps];
+        set.fill(leave);
+        for ((&leaves, &comes), result) in leave.iter().zip(come).zip(results.column_mut(l)) {
+            set.replace(leaves, comes);
+            *result = if comes == nowhere || set.count() < min_periods {
+                f64::NAN
+            } else {
+                let (first, last) = ties[comes as usize];
+                let upto = set.through(last as usize);
+                let below = if first == last { upto - 1 } else { set.below(first as usize) };
+                0.5 * f64::from(below + upto + 1) / set.count() as f64
+            };
+        }
     }
 }
 

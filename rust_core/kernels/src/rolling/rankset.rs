@@ -1,6 +1,4 @@
-//! A set of ranks that finds its order statistics without a search.
-
-use crate::simd::Simd;
+//! A set of ranks that counts the ranks below any other without a search.
 
 /// Words that are counted together.
 const TOGETHER: usize = 8;
@@ -75,35 +73,6 @@ impl RankSet<'_> {
         self.upto[self.upto.len() - 1][TOGETHER - 1] as usize
     }
 
-    /// The `i`-th smallest rank, `i < count`.
-    #[inline(always)]
-    pub fn select<S: Simd>(&self, i: usize) -> usize {
-        let i = i as u32;
-        // Without a branch: the median of two blocks lies where one word ends and the next begins.
-        let mut passed = 0;
-        for eight in &*self.upto {
-            for &upto in eight {
-                passed += u32::from(upto <= i);
-            }
-        }
-        let word = passed as usize;
-        let bits = self.words[word];
-        let before = self.upto.as_flattened()[word] - bits.count_ones();
-        64 * word + S::nth_bit(bits, i - before) as usize
-    }
-
-    /// The rank after `rank`; there is one.
-    #[inline(always)]
-    pub fn after(&self, rank: usize) -> usize {
-        let mut word = rank / 64;
-        let mut rest = self.words[word] & (!1 << (rank % 64));
-        while rest == 0 {
-            word += 1;
-            rest = self.words[word];
-        }
-        64 * word + rest.trailing_zeros() as usize
-    }
-
     /// How many ranks are below `rank`.
     #[inline(always)]
     pub fn below(&self, rank: usize) -> u32 {
@@ -126,35 +95,21 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::Level;
-    use crate::simd::{Kernel, run};
 
-    struct Walk<'a>(&'a [u32], &'a [(u32, u32)], usize);
-
-    impl Kernel for Walk<'_> {
-        type Output = ();
-        #[inline(always)]
-        fn run<S: Simd>(self) {
-            let Walk(start, moves, bound) = self;
-            let mut room = Room::default();
-            let mut set = room.empty(bound);
-            let nowhere = set.nowhere();
-            set.fill(start);
-            let mut truth: BTreeSet<usize> = start.iter().map(|&rank| rank as usize).collect();
-            for &(leaves, comes) in moves {
-                let leaves = if truth.remove(&(leaves as usize)) { leaves } else { nowhere };
-                let comes = if truth.insert(comes as usize) { comes } else { nowhere };
-                set.replace(leaves, comes);
-                let ranks: Vec<usize> = truth.iter().copied().collect();
-                assert_eq!(set.count(), ranks.len());
-                for i in [0, ranks.len() / 2, ranks.len() - 1] {
-                    assert_eq!(set.select::<S>(i), ranks[i]);
-                    assert_eq!(set.below(ranks[i]) as usize, i);
-                    assert_eq!(set.through(ranks[i]) as usize, i + 1);
-                }
-                for pair in ranks.windows(2) {
-                    assert_eq!(set.after(pair[0]), pair[1]);
-                }
+    fn walk(start: &[u32], moves: &[(u32, u32)], bound: usize) {
+        let mut room = Room::default();
+        let mut set = room.empty(bound);
+        let nowhere = set.nowhere();
+        set.fill(start);
+        let mut truth: BTreeSet<usize> = start.iter().map(|&rank| rank as usize).collect();
+        for &(leaves, comes) in moves {
+            let leaves = if truth.remove(&(leaves as usize)) { leaves } else { nowhere };
+            let comes = if truth.insert(comes as usize) { comes } else { nowhere };
+            set.replace(leaves, comes);
+            assert_eq!(set.count(), truth.len());
+            for (i, &rank) in truth.iter().enumerate() {
+                assert_eq!(set.below(rank) as usize, i);
+                assert_eq!(set.through(rank) as usize, i + 1);
             }
         }
     }
@@ -166,9 +121,7 @@ mod tests {
             moves in prop::collection::vec((0u32..1500, 0u32..1500), 1..40),
         ) {
             let start: Vec<u32> = start.into_iter().collect();
-            for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
-                run(level, Walk(&start, &moves, 1500));
-            }
+            walk(&start, &moves, 1500);
         }
     }
 }

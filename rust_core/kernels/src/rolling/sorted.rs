@@ -9,8 +9,8 @@ use crate::order;
 use crate::simd::{self, Kernel, LANES, Simd};
 
 use super::Window;
-use super::ranked::{self, Column, Ranks};
-use super::rankset::RankSet;
+use super::nearby::Between;
+use super::ranked;
 use super::source::{Source, Table};
 use super::tiles::{Line, Sink, Tile, Tiles};
 
@@ -38,7 +38,7 @@ pub fn order(exec: Exec, x: Table, window: Window, what: Order, out: &mut [f64])
 }
 
 /// From this window on, ranking the values once beats keeping every window sorted.
-const LONG: usize = 160;
+const LONG: usize = 100;
 
 /// Reads a result off eight sorted windows.
 trait Pick: Copy + Sync {
@@ -183,18 +183,16 @@ impl Pick for Median {
     }
 }
 
-impl Ranks for Median {
-    const TIES: bool = false;
+impl Between for Median {
     #[inline(always)]
-    fn of<S: Simd>(self, set: &RankSet<'_>, column: &Column, _last: Option<usize>) -> f64 {
-        let n = set.count();
-        let rank = set.select::<S>((n - 1) / 2);
-        let low = column.value(rank);
-        if n % 2 == 1 {
-            return low;
-        }
-        let high = column.value(set.after(rank));
-        if low == high { low } else { (low + high) * 0.5 }
+    fn place<S: Simd>(self, count: S::F) -> (S::I, S::F) {
+        let n = S::to_int(count);
+        let (low, high) = (S::half_i(S::sub_i(n, S::splat_i(1))), S::half_i(n));
+        (low, S::mul(S::splat(0.5), S::to_float(S::sub_i(high, low))))
+    }
+    #[inline(always)]
+    fn between<S: Simd>(self, low: S::F, high: S::F, _share: S::F) -> S::F {
+        S::select(S::eq(low, high), low, S::mul(S::add(low, high), S::splat(0.5)))
     }
 }
 
@@ -212,23 +210,20 @@ impl Quantile {
 }
 
 /// As [`order::quantile`], to the bit.
-impl Ranks for Quantile {
-    const TIES: bool = false;
+impl Between for Quantile {
     #[inline(always)]
-    fn of<S: Simd>(self, set: &RankSet<'_>, column: &Column, _last: Option<usize>) -> f64 {
-        let (rank, share) = self.place(set.count());
-        let rank = set.select::<S>(rank);
-        let low = column.value(rank);
-        if share == 0.0 {
-            return low;
-        }
-        let high = column.value(set.after(rank));
-        let gap = high - low;
-        match () {
-            () if low == high => low,
-            () if share < 0.5 => low + gap * share,
-            () => high - gap * (1.0 - share),
-        }
+    fn place<S: Simd>(self, count: S::F) -> (S::I, S::F) {
+        let position = S::mul(S::splat(self.0), S::sub(count, S::splat(1.0)));
+        let low = S::to_int(position);
+        (low, S::sub(position, S::to_float(low)))
+    }
+    #[inline(always)]
+    fn between<S: Simd>(self, low: S::F, high: S::F, share: S::F) -> S::F {
+        let gap = S::sub(high, low);
+        let from_below = S::add(low, S::mul(gap, share));
+        let from_above = S::sub(high, S::mul(gap, S::sub(S::splat(1.0), share)));
+        let value = S::select(S::lt(share, S::splat(0.5)), from_below, from_above);
+        S::select(S::eq(low, high), low, value) // also where both are infinite
     }
 }
 
@@ -290,6 +285,51 @@ mod tests {
         ]
     }
 
+    /// Both ways give the same bits on every level.
+    fn agree(x: &[f64], cols: usize, window: Window, q: f64) {
+        let same = |a: &f64, b: &f64| a == b || a.is_nan() && b.is_nan();
+        let table = Table::new(x, x.len() / cols, cols);
+        for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
+            let exec = Exec::new(2, level);
+            let (mut a, mut b) = (vec![-7.0; x.len()], vec![-7.0; x.len()]);
+            run(exec, Median, table, window, &mut a);
+            ranked::run(exec, Median, table, window, &mut b);
+            assert!(a.iter().zip(&b).all(|(a, b)| same(a, b)), "{level:?} median");
+            run(exec, Quantile(q), table, window, &mut a);
+            ranked::run(exec, Quantile(q), table, window, &mut b);
+            assert!(a.iter().zip(&b).all(|(a, b)| same(a, b)), "{level:?} quantile {q}");
+        }
+    }
+
+    #[test]
+    fn a_statistic_that_wanders_is_followed() {
+        let mut state = 1u64;
+        let mut noise = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695);
+            (state >> 11) as f64 / (1u64 << 53) as f64
+        };
+        let (rows, cols) = (1300, 9);
+        let mut table = |value: &dyn Fn(usize, f64) -> f64| -> Vec<f64> {
+            (0..rows * cols).map(|i| value(i / cols, noise())).collect()
+        };
+        let tables = [
+            table(&|t, u| t as f64 + u),                         // up by a rank a row
+            table(&|t, u| u - 3.0 * t as f64),                   // down
+            table(&|t, u| if t % 2 == 0 { u } else { 9.0 + u }), // across a gap of many ranks
+            table(&|t, u| if t / 90 % 2 == 0 { u } else { 9.0 - u }), // to and fro
+            table(&|t, u| if t / 77 % 3 == 1 { f64::NAN } else { u }), // from no value to all
+            table(&|t, u| ((t as f64 / 40.0).sin() * 9.0 + u).round()), // ties
+            table(&|t, u| 1.0 + ((t / 60) as f64 + u) * 1e-14),  // apart by less than a place takes
+        ];
+        for x in tables {
+            for (len, need) in [(100, 100), (252, 1), (300, 299), (5000, 20)] {
+                for q in [0.0, 0.05, 0.77, 1.0] {
+                    agree(&x, cols, Window::new(len, need), q);
+                }
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn ranking_once_gives_the_bits_of_sorting_every_window(
@@ -299,17 +339,7 @@ mod tests {
             (len, need) in (1usize..40).prop_flat_map(|len| (Just(len), 1..=len)),
             q in prop_oneof![0.0..=1.0f64, prop::sample::select(vec![0.0, 0.25, 0.5, 1.0])],
         ) {
-            let (table, window) = (Table::new(&x, x.len() / cols, cols), Window::new(len, need));
-            for level in Level::ALL.into_iter().filter(|level| *level <= Level::detect()) {
-                let exec = Exec::new(2, level);
-                let (mut a, mut b) = (vec![-7.0; x.len()], vec![-7.0; x.len()]);
-                run(exec, Median, table, window, &mut a);
-                ranked::run(exec, Median, table, window, &mut b);
-                prop_assert!(a.iter().zip(&b).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
-                run(exec, Quantile(q), table, window, &mut a);
-                ranked::run(exec, Quantile(q), table, window, &mut b);
-                prop_assert!(a.iter().zip(&b).all(|(a, b)| a == b || a.is_nan() && b.is_nan()));
-            }
+            agree(&x, cols, Window::new(len, need), q);
         }
     }
 }

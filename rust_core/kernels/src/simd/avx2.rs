@@ -362,12 +362,50 @@ impl Simd for Avx2 {
         unsafe { [_mm256_srli_epi64::<1>(a[0]), _mm256_srli_epi64::<1>(a[1])] }
     }
     #[inline(always)]
+    fn and_i(a: Self::I, b: Self::I) -> Self::I {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_and_si256(a[0], b[0]), _mm256_and_si256(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn xor_i(a: Self::I, b: Self::I) -> Self::I {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_xor_si256(a[0], b[0]), _mm256_xor_si256(a[1], b[1])] }
+    }
+    #[inline(always)]
+    fn shl_i(a: Self::I, by: Self::I) -> Self::I {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { [_mm256_sllv_epi64(a[0], by[0]), _mm256_sllv_epi64(a[1], by[1])] }
+    }
+    #[inline(always)]
+    fn as_int(a: Self::F) -> Self::I {
+        Self::as_ints(a)
+    }
+    #[inline(always)]
+    fn widen(x: &[u32; LANES]) -> Self::I {
+        // SAFETY: eight numbers are readable.
+        unsafe {
+            let p: *const __m128i = x.as_ptr().cast();
+            let halves = [_mm_loadu_si128(p), _mm_loadu_si128(p.add(1))];
+            [_mm256_cvtepu32_epi64(halves[0]), _mm256_cvtepu32_epi64(halves[1])]
+        }
+    }
+    #[inline(always)]
     fn lt_i(a: Self::I, b: Self::I) -> Self::M {
         // SAFETY: the level is only entered where the CPU has it.
         unsafe {
             [
                 _mm256_castsi256_pd(_mm256_cmpgt_epi64(b[0], a[0])),
                 _mm256_castsi256_pd(_mm256_cmpgt_epi64(b[1], a[1])),
+            ]
+        }
+    }
+    #[inline(always)]
+    fn eq_i(a: Self::I, b: Self::I) -> Self::M {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe {
+            [
+                _mm256_castsi256_pd(_mm256_cmpeq_epi64(a[0], b[0])),
+                _mm256_castsi256_pd(_mm256_cmpeq_epi64(a[1], b[1])),
             ]
         }
     }

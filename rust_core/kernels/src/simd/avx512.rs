@@ -255,9 +255,39 @@ impl Simd for Avx512 {
         unsafe { _mm512_srli_epi64::<1>(a) }
     }
     #[inline(always)]
+    fn and_i(a: Self::I, b: Self::I) -> Self::I {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm512_and_si512(a, b) }
+    }
+    #[inline(always)]
+    fn xor_i(a: Self::I, b: Self::I) -> Self::I {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm512_xor_si512(a, b) }
+    }
+    #[inline(always)]
+    fn shl_i(a: Self::I, by: Self::I) -> Self::I {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm512_sllv_epi64(a, by) }
+    }
+    #[inline(always)]
+    fn as_int(a: Self::F) -> Self::I {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm512_castpd_si512(a) }
+    }
+    #[inline(always)]
+    fn widen(x: &[u32; LANES]) -> Self::I {
+        // SAFETY: eight numbers are readable.
+        unsafe { _mm512_cvtepu32_epi64(_mm256_loadu_si256(x.as_ptr().cast())) }
+    }
+    #[inline(always)]
     fn lt_i(a: Self::I, b: Self::I) -> Self::M {
         // SAFETY: the level is only entered where the CPU has it.
         unsafe { _mm512_cmplt_epi64_mask(a, b) }
+    }
+    #[inline(always)]
+    fn eq_i(a: Self::I, b: Self::I) -> Self::M {
+        // SAFETY: the level is only entered where the CPU has it.
+        unsafe { _mm512_cmpeq_epi64_mask(a, b) }
     }
     #[inline(always)]
     fn select_i(m: Self::M, a: Self::I, b: Self::I) -> Self::I {

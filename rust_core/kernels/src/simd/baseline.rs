@@ -221,8 +221,32 @@ impl Simd for Baseline {
         a.map(|x| x >> 1)
     }
     #[inline(always)]
+    fn and_i(a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, |x, y| x & y)
+    }
+    #[inline(always)]
+    fn xor_i(a: Self::I, b: Self::I) -> Self::I {
+        zip(a, b, |x, y| x ^ y)
+    }
+    #[inline(always)]
+    fn shl_i(a: Self::I, by: Self::I) -> Self::I {
+        zip(a, by, |x, by| if (0..64).contains(&by) { x << by } else { 0 })
+    }
+    #[inline(always)]
+    fn as_int(a: Self::F) -> Self::I {
+        a.map(|x| x.to_bits() as i64)
+    }
+    #[inline(always)]
+    fn widen(x: &[u32; LANES]) -> Self::I {
+        x.map(i64::from)
+    }
+    #[inline(always)]
     fn lt_i(a: Self::I, b: Self::I) -> Self::M {
         zip(a, b, |x, y| x < y)
+    }
+    #[inline(always)]
+    fn eq_i(a: Self::I, b: Self::I) -> Self::M {
+        zip(a, b, |x, y| x == y)
     }
     #[inline(always)]
     fn select_i(m: Self::M, a: Self::I, b: Self::I) -> Self::I {

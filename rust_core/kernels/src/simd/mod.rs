@@ -177,8 +177,20 @@ pub trait Simd: Copy + Send + Sync + 'static {
     fn max_i(a: Self::I, b: Self::I) -> Self::I;
     /// `a >> 1`, for `a >= 0`.
     fn half_i(a: Self::I) -> Self::I;
+    /// Both bits.
+    fn and_i(a: Self::I, b: Self::I) -> Self::I;
+    /// Either bit, not both.
+    fn xor_i(a: Self::I, b: Self::I) -> Self::I;
+    /// `a << by`; 0 where `by` is outside `0..64`.
+    fn shl_i(a: Self::I, by: Self::I) -> Self::I;
+    /// The bits of a float.
+    fn as_int(a: Self::F) -> Self::I;
+    /// Widen eight numbers.
+    fn widen(x: &[u32; LANES]) -> Self::I;
     /// `a < b`.
     fn lt_i(a: Self::I, b: Self::I) -> Self::M;
+    /// `a == b`.
+    fn eq_i(a: Self::I, b: Self::I) -> Self::M;
     /// `m ? a : b`.
     fn select_i(m: Self::M, a: Self::I, b: Self::I) -> Self::I;
     /// Truncate; the values fit in 51 bits.
