@@ -77,6 +77,7 @@ def run(
     Examples
     --------
     >>> import tempfile
+    >>> import numpy as np
     >>> import fastpanel as fp
     >>> times = np.datetime64("2020-01-03") + 7 * np.arange(60)
     >>> rng = np.random.default_rng(0)
