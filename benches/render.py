@@ -220,7 +220,7 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
     first: dict[str, list[Pair]] = {}
     for pair in pairs(rows(report["records"])):
         group = first.setdefault(pair.ours.name, [])
-        outside = pair.rival.library.split()[0] != OURS
+        outside = not pair.rival.library.startswith(OURS)
         if (
             outside
             and pair.ours.threads == 1

@@ -229,6 +229,7 @@ def draw_fan_by_regime(fans: Mapping[str, PooledFan]) -> Figure:
     names = [f"{name}\n{table.n:,} outcomes" for name, table in fans.items()]
     axis.set_xticks(range(len(fans)), names)
     axis.set_xlim(-0.5, len(fans) - 0.5)
+    axis.use_sticky_edges = False  # the margin below the lowest bar, too
     axis.margins(y=0.05)
     axis.set_ylabel("typical moves", fontsize=LABEL, color=MUTED)
     shares = [percent(share) for share, *_ in mirrored(next(iter(fans.values())).levels)]
