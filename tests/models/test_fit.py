@@ -160,6 +160,17 @@ def test_zero_steps_from_a_state_return_that_state(both, config, backend):
     assert again is states(backend)
 
 
+@pytest.mark.parametrize("lr_decay", [1.0, 0.1])
+def test_zero_steps_leave_the_guide_where_it_starts(both, config, backend, lr_decay):
+    truth, _ = both
+    svi = {"optimizer": "ClippedAdam", "lr_decay": lr_decay}
+    begun = models.fit(truth.X, truth.y, config(backend, steps=0, svi=svi))
+    moved = models.fit(truth.X, truth.y, config(backend, steps=1, lr=1e-7, svi=svi))
+    assert len(begun.losses) == 0
+    for name, value in begun.params.items():
+        np.testing.assert_allclose(value, moved.params[name], atol=1e-5)
+
+
 def test_warm_start_begins_where_the_state_ended(both, config, backend):
     truth, states = both
     cold = models.fit(truth.X, truth.y, config(backend, steps=2, lr=1e-6))

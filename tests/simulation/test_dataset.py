@@ -56,6 +56,17 @@ def test_mask_is_what_is_given_or_nan(dataset, tmp_path):
     assert np.argwhere(load_dataset(path).mask).tolist() == [[3, 1, 2]]
 
 
+def test_a_week_without_any_feature_of_an_asset_teaches_nothing():
+    panel = make_panel()
+    values = panel.values.copy()
+    values[:40, 3] = np.nan  # its targets are there
+    values[50, 2, 0] = np.nan  # one feature is not the asset
+    late = fp.Panel(values, panel.times, panel.assets, panel.features, targets=panel.targets)
+    y = dataset_from_panel(late, DatasetParams()).y
+    assert np.isnan(y[:40, 3]).all()
+    assert np.isnan(y).sum() == 40
+
+
 def test_stored_bundle_holds_values_labels_and_names(dataset, tmp_path):
     path = tmp_path / "panel_tensor.pt"
     save_dataset(dataset, path)

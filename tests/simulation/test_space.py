@@ -20,6 +20,17 @@ def test_an_asset_that_lists_after_the_test_weeks_is_not_scored():
     assert list(ScoreSpace.fit(y, ScoreSpec(), "split", there).assets) == [0, 2]
 
 
+def test_the_constants_of_the_configuration_reach_the_whitener():
+    y = np.random.default_rng(0).standard_normal((60, 2))
+    plain = ScoreSpace.fit(y, ScoreSpec(mad_eps=0.0, eps=0.0), "split").whitener
+    scaled = ScoreSpace.fit(y, ScoreSpec(mad_eps=0.5, eps=0.0), "split").whitener
+    np.testing.assert_allclose(scaled.scale, plain.scale + 0.5)
+    wide = ScoreSpace.fit(y, ScoreSpec(mad_eps=0.0, eps=2.0, var_floor=3.0), "split").whitener
+    covariance = np.linalg.inv(plain.matrix) @ np.linalg.inv(plain.matrix).T
+    root = np.linalg.inv(wide.matrix)
+    np.testing.assert_allclose(root @ root.T, covariance + 5.0 * np.eye(2))
+
+
 def test_a_late_lister_does_not_leave_early_test_weeks_without_a_score(config):
     panel = make_panel()
     values, targets = panel.values.copy(), panel.targets.copy()
