@@ -165,6 +165,23 @@ def test_sections_reach_predict_allocate_and_the_books(walk):
             assert before is None
 
 
+def test_an_absent_asset_is_neither_forecast_nor_held(config):
+    panel = make_panel()
+    values, targets = np.array(panel.values), np.array(panel.targets)
+    values[86:89, 2], targets[86:89, 2] = np.nan, np.nan
+    gap = fp.Panel(values, panel.times, panel.assets, panel.features, targets=targets)
+    (last,) = fp.simulation.run(
+        config | {"outer": {"test_groups": "last"}}, panel=gap, progress=False
+    ).outer
+    away = np.zeros((len(last.rows), 4), dtype=bool)
+    away[np.isin(last.rows, [86, 87, 88]), 2] = True
+    assert away.sum() == 3
+    np.testing.assert_array_equal(np.isnan(last.samples).all(axis=0), away)
+    np.testing.assert_array_equal(np.isnan(last.samples).any(axis=0), away)
+    assert (last.weights[away] == 0.0).all()
+    assert (last.weights[~away] != 0.0).any()
+
+
 def test_late_listers_do_not_cost_their_universe_its_features(config):
     """Two of four assets list late: of the weeks in which an asset is there, nothing is missing."""
     panel = make_panel()
