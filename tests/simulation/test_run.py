@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -102,6 +103,20 @@ def test_same_seed_same_bytes_in_two_folders(config, panel):
     assert files(run(config, panel).folder) == first
 
 
+def test_no_two_fits_of_a_run_share_a_seed(config, panel):
+    stub, inner, outer = stub_hooks(load_config(config)), [], []
+
+    def fit(X, y, job, state):
+        (inner if "predict_index" in job else outer).append(job["seed"])
+        return stub.fit_model(X, y, job, state)
+
+    structure = run(config, panel, hooks=replace(stub, fit_model=fit)).structure
+    assert len(structure.outer) > 1
+    assert len(inner) == 2 * sum(len(fold.inner) for fold in structure.outer)
+    assert len(outer) == sum(fold.stop - fold.start for fold in structure.outer)
+    assert len({*inner, *outer}) == len(inner) + len(outer)
+
+
 def test_stopped_run_goes_on_where_it_stopped(config, panel):
     whole = files(run(config, panel).folder)
     config["data"] = {"simulation_output_path": "resumed"}
@@ -113,8 +128,6 @@ def test_stopped_run_goes_on_where_it_stopped(config, panel):
         if len(calls) == 9:
             raise KeyboardInterrupt
         return stub.fit_model(X, y, job, state)
-
-    from dataclasses import replace
 
     with pytest.raises(KeyboardInterrupt):
         run(config, panel, hooks=replace(stub, fit_model=fit_and_stop))
@@ -250,7 +263,6 @@ def test_full_disk_gives_one_error_and_leaves_nothing_half_written(config, panel
 
 
 def test_failing_candidate_is_recorded_and_never_wins(config, panel):
-    from dataclasses import replace
 
     stub = stub_hooks(load_config(config))
 
@@ -268,7 +280,6 @@ def test_failing_candidate_is_recorded_and_never_wins(config, panel):
 
 
 def test_all_candidates_failing_is_an_error_with_the_reason(config, panel):
-    from dataclasses import replace
 
     def fit(X, y, job, state):
         raise ModelError("no such luck")
@@ -285,7 +296,6 @@ def test_too_short_a_history_says_what_to_change(config):
 
 
 def test_weekly_order_of_hooks_and_warm_start(config, panel):
-    from dataclasses import replace
 
     events: list[tuple] = []
     stub = stub_hooks(load_config(config))
@@ -320,7 +330,6 @@ def test_weekly_order_of_hooks_and_warm_start(config, panel):
 
 
 def test_cold_start_gives_no_state(config, panel):
-    from dataclasses import replace
 
     states = []
     stub = stub_hooks(load_config(config))
