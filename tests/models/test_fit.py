@@ -132,6 +132,21 @@ def test_accumulated_windows_weigh_as_much_as_they_have_entries(truth, config, b
     assert (180 * first + 140 * second) / 320 == pytest.approx(full, rel=0.1)
 
 
+def test_a_short_window_before_a_gap_ends_at_the_gap(truth, config, backend):
+    y = truth.y.copy()
+    y[50:140] += 20.0  # the second of the windows of 50, 90, 90 and 90 rows
+    settings = config(
+        backend,
+        steps=4,
+        lr=1e-9,
+        train_index=np.r_[0:50, 60:330],
+        svi={"tbptt_window_len": 90, "num_elbo_particles": 10},
+        training={"standardize_targets": False},
+    )
+    first, second, third, fourth = models.fit(truth.X, y, settings).losses
+    assert second > 2.0 * max(first, third, fourth)
+
+
 def test_loss_is_per_entry(simulate, config, backend):
     one, two = simulate(T=160), simulate(T=320)
     svi = {"num_elbo_particles": 20}
@@ -290,7 +305,8 @@ def test_wrong_input_is_named(truth, config, backend):
         models.fit(truth.X, truth.y, config(backend, svi=svi))
 
 
-def test_burn_in_of_the_full_sequence_starts_after_every_gap(truth, config, backend):
+@pytest.mark.parametrize("hole", [None, 200])
+def test_burn_in_of_the_full_sequence_starts_after_every_gap(truth, config, backend, hole):
     index = np.r_[0:100, 140:360]
     settings = config(
         backend,
@@ -299,8 +315,10 @@ def test_burn_in_of_the_full_sequence_starts_after_every_gap(truth, config, back
         svi={"tbptt_burn_in_len": 10},
         training={"standardize_targets": False},
     )
-    base = models.fit(truth.X, truth.y, settings)
     y = truth.y.copy()
+    if hole is not None:
+        y[hole, 1] = np.nan  # a week that misses only some of its targets
+    base = models.fit(truth.X, y, settings)
     y[:10] += 100.0
     y[100:110] += 100.0
     np.testing.assert_array_equal(models.fit(truth.X, y, settings).losses, base.losses)
