@@ -18,6 +18,7 @@ from fastpanel.models._prepare import Prepared, prediction_features, prepare
 from fastpanel.models._registries import carries_state, guide_trait, resolve_backend
 from fastpanel.models._report import FitReport
 from fastpanel.models._state import FitState
+from fastpanel.models._work import Forecast, Work
 from fastpanel.typing import FloatArray
 
 _LOG = logging.getLogger("fastpanel.models")
@@ -137,7 +138,7 @@ def fit_many(
         if not entries:
             continue
         engine = _engine(backend)
-        works = [engine.Work(*ready, job.init_state) for _, job, ready in entries]
+        works = [Work(prepared, parsed, job.init_state) for _, job, (prepared, parsed) in entries]
         for (position, _, ready), trained in zip(entries, engine.fit_many(works), strict=True):
             try:
                 states[position] = _state(position, backend, ready, trained)
@@ -242,7 +243,7 @@ def predict_many(jobs: Sequence[PredictJob]) -> list[dict[str, FloatArray]]:
         if not entries:
             continue
         engine = _engine(backend)
-        drawn = engine.predict_many([engine.Forecast(*entry) for _, entry, _ in entries])
+        drawn = engine.predict_many([Forecast(*entry) for _, entry, _ in entries])
         for (position, entry, unusable), (samples, mean) in zip(entries, drawn, strict=True):
             forecasts[position] = _in_units(entry[1], samples, mean, unusable)
     return forecasts

@@ -19,11 +19,10 @@ from fastpanel.models._memory import (
     week_values,
 )
 from fastpanel.models._report import FitReport
+from fastpanel.models._work import Forecast, Work
 from fastpanel.models.numpyro_ import _nuts
 from fastpanel.models.numpyro_._inputs import (
-    Forecast,
     Job,
-    Work,
     corner,
     data_of,
     device_of,

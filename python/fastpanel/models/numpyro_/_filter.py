@@ -16,13 +16,8 @@ from fastpanel.models._config import FitConfig
 from fastpanel.models._contract import ModelBatch
 from fastpanel.models._prepare import Prepared
 from fastpanel.models._state import FitState
-from fastpanel.models.numpyro_._inputs import (
-    Forecast,
-    device_of,
-    drawing_of,
-    padded_size,
-    traceable,
-)
+from fastpanel.models._work import Forecast
+from fastpanel.models.numpyro_._inputs import device_of, drawing_of, padded_size, traceable
 from fastpanel.models.numpyro_._plan import Plan
 from fastpanel.models.numpyro_._program import Drawing
 from fastpanel.typing import FloatArray

@@ -18,35 +18,14 @@ from fastpanel.models._memory import (
     power_of_two,
 )
 from fastpanel.models._prepare import Prepared
-from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
+from fastpanel.models._work import Forecast, Work
 from fastpanel.models.numpyro_._check import parameter_shapes
 from fastpanel.models.numpyro_._plan import Floats, Plan, make_plan
 from fastpanel.models.numpyro_._program import Data, Drawing, Hyper
 from fastpanel.typing import FloatArray
 
 _LEAST_SHARED_ROWS = 128  # with pad_to, sizes start here and double
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """One fit, checked and standardised."""
-
-    prepared: Prepared
-    config: FitConfig
-    init_state: FitState | None
-
-
-@dataclass(frozen=True, eq=False)
-class Forecast:
-    """One prediction: features without NaN, and the state to predict from."""
-
-    X: FloatArray
-    state: FitState
-    config: FitConfig
-    num_samples: int
-    key: tuple[int, ...]
-    carry: Carry | None = None
 
 
 @dataclass(frozen=True, eq=False)

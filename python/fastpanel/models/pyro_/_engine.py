@@ -18,7 +18,6 @@ from pyro.poutine.util import site_is_subsample
 
 from fastpanel.errors import ConfigError, ModelError
 from fastpanel.models import _sites
-from fastpanel.models._chain import Carry
 from fastpanel.models._config import FitConfig, SVIConfig, known_names
 from fastpanel.models._contract import ModelBatch
 from fastpanel.models._device import index_of, wanted_device, warn_absent
@@ -30,35 +29,14 @@ from fastpanel.models._registries import (
     default_model_registry,
 )
 from fastpanel.models._report import FitReport
-from fastpanel.models._state import FitState
 from fastpanel.models._windows import burn_in_rows
+from fastpanel.models._work import Forecast, Work
 from fastpanel.models.pyro_.trainer import Part, SVITrainer
 from fastpanel.typing import FloatArray
 
 _READS_BASELINES = "TraceGraph_ELBO"
 _MAX_DRAWN = 1 << 22  # entries of one chunk of draws
 _WORTH_THREADS = 1 << 22  # features; below, waiting for threads costs more than they save
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """One fit, checked and standardised."""
-
-    prepared: Prepared
-    config: FitConfig
-    init_state: FitState | None
-
-
-@dataclass(frozen=True, eq=False)
-class Forecast:
-    """One prediction: features without NaN, and the state to predict from."""
-
-    X: FloatArray
-    state: FitState
-    config: FitConfig
-    num_samples: int
-    key: tuple[int, ...]
-    carry: Carry | None = None
 
 
 @dataclass(frozen=True, eq=False)
