@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from importlib import metadata
@@ -126,19 +126,37 @@ def floors_of(targets: Mapping[str, Any], simd: str) -> dict[str, float]:
     return {name: share * floor for name, floor in targets["floors"].items()}
 
 
-def below_floor(table: Sequence[Row], floors: Mapping[str, float]) -> list[str]:
-    """One line for each pair of a smoke run that is too slow, has no floor, or is gone."""
+def below_floor(table: Sequence[Row], floors: Mapping[str, float]) -> dict[str, str]:
+    """What is wrong with each pair of a smoke run that is too slow, has no floor, or is gone."""
     found = {pair.name: pair for pair in pairs(table)}
-    lines = [
-        f"{name}: {found[name].ratio:.2f} times faster, at least {floor:.3g} expected "
-        f"({1e3 * found[name].ours.seconds:.3g} ms against "
-        f"{1e3 * found[name].rival.seconds:.3g} ms)"
-        for name, floor in floors.items()
-        if name in found and found[name].ratio < floor
-    ]
-    lines += [f"{name}: has a floor, but was not run" for name in floors if name not in found]
-    lines += [f"{name}: has no floor in {TARGETS.name}" for name in found if name not in floors]
-    return lines
+    wrong = {name: f"{name}: has a floor, but was not run" for name in floors if name not in found}
+    for name, pair in found.items():
+        if name not in floors:
+            wrong[name] = f"{name}: has no floor in {TARGETS.name}"
+        elif pair.ratio < floors[name]:
+            wrong[name] = (
+                f"{name}: {pair.ratio:.2f} times faster, at least {floors[name]:.3g} expected "
+                f"({1e3 * pair.ours.seconds:.3g} ms against {1e3 * pair.rival.seconds:.3g} ms)"
+            )
+    return wrong
+
+
+def still_below(
+    slow: Mapping[str, str],
+    floors: Mapping[str, float],
+    again: Callable[[list[str]], Sequence[Row]],
+) -> dict[str, str]:
+    """What is left of ``below_floor`` when its families are measured again."""
+    if not slow:
+        return {}
+    table = again(sorted({family_of(name) for name in slow}))
+    found = below_floor(table, {name: floor for name, floor in floors.items() if name in slow})
+    return {name: found[name] for name in slow if name in found}
+
+
+def family_of(name: str) -> str:
+    """Family of a kernel or pair by its name."""
+    return name.split(".", maxsplit=1)[0]
 
 
 def not_run(table: Sequence[Row], targets: Mapping[str, Any]) -> list[str]:

@@ -16,6 +16,7 @@ from benches.report import (
     not_run,
     pairs,
     slim,
+    still_below,
     target_of,
 )
 
@@ -56,12 +57,34 @@ def test_floors_are_lower_without_avx512():
 
 def test_a_smoke_run_fails_below_a_floor_and_without_one():
     table = [OURS, RIVAL]
-    assert below_floor(table, {"rolling.mean / bottleneck": 2.9}) == []
-    (line,) = below_floor(table, {"rolling.mean / bottleneck": 3.1})
+    assert below_floor(table, {"rolling.mean / bottleneck": 2.9}) == {}
+    (line,) = below_floor(table, {"rolling.mean / bottleneck": 3.1}).values()
     assert line.startswith("rolling.mean / bottleneck: 3.00 times faster, at least 3.1 expected")
-    assert "has no floor" in below_floor(table, {})[0]
+    assert "has no floor" in below_floor(table, {})["rolling.mean / bottleneck"]
     gone = below_floor(table, {"rolling.mean / bottleneck": 2.0, "rolling.sum / polars": 1.0})
-    assert gone == ["rolling.sum / polars: has a floor, but was not run"]
+    assert gone == {"rolling.sum / polars": "rolling.sum / polars: has a floor, but was not run"}
+
+
+def test_what_is_slow_once_is_measured_again():
+    floors = {"rolling.mean / bottleneck": 3.1, "rolling.sum / polars": 1.0}
+    asked = []
+
+    def again(seconds: float):
+        def measured(families):
+            asked.append(families)
+            return [OURS, replace(RIVAL, seconds=seconds)]
+
+        return measured
+
+    assert still_below({}, floors, again(0.001)) == {}
+    assert asked == []
+    slow = below_floor([OURS, RIVAL], {"rolling.mean / bottleneck": 3.1})
+    assert still_below(slow, floors, again(0.0063)) == {}
+    (line,) = still_below(slow, floors, again(0.004)).values()
+    assert "2.00 times faster" in line
+    assert asked == [["rolling"], ["rolling"]]
+    unnamed = below_floor([OURS, RIVAL], {})
+    assert still_below(unnamed, {}, again(0.009)) == unnamed
 
 
 def test_targets_that_nothing_ran_are_named():
