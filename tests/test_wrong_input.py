@@ -310,6 +310,10 @@ WRONG = {
         lambda: fp.data.simulated_market(seed="abc"),
         "seed must be a whole number of at least 0, got 'abc'",
     ),
+    "splits: the seed is a list": (
+        lambda: fp.splits.CombinatorialPurgedCV(n_blocks=3, n_test_blocks=1, random_state=[1]),
+        r"random_state must be a whole number of at least 0, got \[1\]",
+    ),
     "select: the seed is text": (
         lambda: fp.selection.select(np.ones((2, 1, 2)), [[0, 1]], seed="abc"),
         "seed must be a whole number of at least 0, got 'abc'",

@@ -45,7 +45,7 @@ class CombinatorialPurgedCV:
     shuffle_splits : bool, default False
         Sample (with ``max_splits``) or order the splits at random.
     random_state : int, optional
-        Seed of ``random.Random``.
+        Seed of ``random.Random``, at least 0.
     min_train_size : int, default 1
         A split that trains on fewer rows is an error.
 
@@ -88,7 +88,8 @@ class CombinatorialPurgedCV:
         self.label_end = None if label_end is None else check_label_end(label_end)
         self.max_splits = None if max_splits is None else integer("max_splits", max_splits, 1)
         self.shuffle_splits = bool(shuffle_splits)
-        self.random_state = random_state
+        seed = None if random_state is None else integer("random_state", random_state, 0)
+        self.random_state = seed
         self.min_train_size = integer("min_train_size", min_train_size, 1)
 
     def split(

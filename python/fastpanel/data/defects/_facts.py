@@ -45,7 +45,10 @@ class Facts:
         self._week = self._week_of(clean.day_numbers(clean.times))
         self.iso_weeks = _iso(self._week)
         known = pl.Series(self._week * 7 - _THURSDAY).cast(pl.Date)
-        own = bars.filter(pl.col("asset").is_in(clean.assets))
+        read = ("asset", "timestamp", "close", "volume")
+        own = bars.select(c for c in read if c in bars.columns).filter(
+            pl.col("asset").is_in(clean.assets)
+        )
         times = naive(own.get_column("timestamp"))
         sessions = None if clean.calendar is None else sessions_around(clean.calendar, times)
         table = with_calendar(own, clean.time_zone, sessions)
