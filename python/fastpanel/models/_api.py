@@ -97,12 +97,7 @@ def fit_many(
     jobs : sequence of FitJob
         Arguments as for :func:`fit`, and the same errors; an error names the job's
         position.
-
-    Parameters
-    ----------
-    jobs
-        What to fit.
-    errors
+    errors : {"raise", "return"}
         ``"return"``: a fit that became non-finite or misses ``training.require``
         gives its ModelError instead of a state and leaves the others alone. What
         is wrong before the first step is raised in either case.

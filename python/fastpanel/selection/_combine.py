@@ -40,16 +40,16 @@ def combine(
     -------
     Selection
 
+    Raises
+    ------
+    ShapeError
+        No selection, or different numbers of candidates.
+
     Notes
     -----
     A candidate that failed in one fold (NaN energy score) fails here. CRPS and
     quantile loss stay NaN for a candidate that survived in no fold; in the
     ranking it comes last and wins only if no survivor has both scores.
-
-    Raises
-    ------
-    ShapeError
-        No selection, or different numbers of candidates.
 
     Examples
     --------
