@@ -37,14 +37,14 @@ test: build ## the whole test suite
 	cargo test --workspace --exclude rust_core --release --quiet
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-bench: build ## every benchmark on one thread and on all cores; saved report, page and chart
+bench: build ## every benchmark on one thread and on all cores; saved report, pages and charts
 	$(BIN)/python -m benches.run $(ONLY)
 	@test -n "$(ONLY)" || $(BIN)/python -m benches.render
 
 bench-smoke: build ## every benchmark at a small size; fails when a ratio falls below its floor
 	$(BIN)/python -m benches.run --smoke $(ONLY)
 
-performance: build ## docs/performance.md and its chart from the saved report
+performance: build ## the performance pages and charts from the saved reports
 	$(BIN)/python -m benches.render
 
 sanitize: ## the kernel crate's tests under valgrind's memcheck, levels up to AVX2

@@ -1,7 +1,8 @@
-"""Write docs/performance.md and its chart from benches/report.json: ``python -m benches.render``.
+"""Write a page and a chart for each saved report: ``python -m benches.render``.
 
-The page is a function of the report and of the targets alone; a test holds the committed page
-to it. Nobody types a number.
+docs/performance.md is that of the widest SIMD level, docs/performance-<level>.md that of another.
+A page is a function of the reports and of the targets alone; a test holds the committed pages to
+it. Nobody types a number.
 """
 
 from __future__ import annotations
@@ -16,43 +17,66 @@ from benches.report import (
     OURS,
     Pair,
     Row,
-    load_report,
+    load_reports,
     load_targets,
     pairs,
     rows,
     target_of,
 )
 
-PAGE = HERE.parent / "docs" / "performance.md"
-CHART = HERE.parent / "docs" / "images" / "performance.png"
+DOCS = HERE.parent / "docs"
+LEVEL_NAMES = {"avx512": "AVX-512", "avx2": "AVX2", "neon": "NEON", "baseline": "SSE2"}
 
-HEAD = """# Performance
+HEAD = """# {title}
 
 Every number on this page was measured by the benches, in one run of `make bench`, and written here
 by `make performance`; none is typed. **Ratio** is the rival's time over fastpanel's: above 1,
 fastpanel is faster. Times are the fastest of several calls. Each rival gets its data in the layout
 that it likes best, made ready beforehand; at a small size its result is checked against
 fastpanel's. **Memory** is the peak of a call beyond its inputs, fastpanel's against the rival's.
-**Target** is what was set before anything was built (`benches/targets.toml`).
+**Target** is what was set before anything was built (`benches/targets.toml`), for AVX-512; machines
+without it have to reach {share:.0%} of these ratios.
 
-![Ratio of every rival on one thread](images/performance.png)
+{others}![Ratio of every rival on one thread](images/{name}.png)
 """
 
 
+def pages(
+    reports: Sequence[Mapping[str, Any]], targets: Mapping[str, Any]
+) -> dict[str, tuple[str, Mapping[str, Any]]]:
+    """Render all pages: text and report by file name without ending."""
+    levels = [report["machine"]["simd"] for report in reports]
+    names = {
+        level: f"performance-{level}" if level != levels[0] else "performance" for level in levels
+    }
+    out = {}
+    for level, report in zip(levels, reports, strict=True):
+        title = "Performance" if level == levels[0] else f"Performance with {LEVEL_NAMES[level]}"
+        links = [f"[{LEVEL_NAMES[x]}]({names[x]}.md)" for x in levels if x != level]
+        others = f"The same on machines with {' or '.join(links)}.\n\n" if links else ""
+        head = HEAD.format(
+            title=title, others=others, name=names[level], share=targets["share_without_avx512"]
+        )
+        text = head + "\n" + page(report, targets)
+        if level == levels[0]:
+            text += "\n" + _devices(load_devices())
+        out[names[level]] = (text, report)
+    return out
+
+
 def page(report: Mapping[str, Any], targets: Mapping[str, Any]) -> str:
-    """Render the whole page."""
+    """Render what one report says."""
     table = rows(report["records"])
     machine = report["machine"]
     against = pairs(table)
     simd, many = machine["simd"], max(row.threads for row in table)
-    parts = [HEAD, _machine(machine, report["versions"]), _summary(against, targets, simd)]
+    parts = [_machine(machine, report["versions"]), _summary(against, targets, simd)]
     for family in dict.fromkeys(row.family for row in table):
         mine = [row for row in table if row.family == family]
         parts += [f"## {family}\n", _sizes(mine), _one_thread(mine, targets, simd)]
         if many > 1:
             parts.append(_all_cores(mine, targets, many))
         parts.append(_notes(mine))
-    parts.append(_devices(load_devices()))
     return "\n".join(part for part in parts if part)
 
 
@@ -250,10 +274,10 @@ def draw(report: Mapping[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    """Write page and chart."""
-    report = load_report()
-    PAGE.write_text(page(report, load_targets()), encoding="utf-8")
-    draw(report, CHART)
+    """Write pages and charts."""
+    for name, (text, report) in pages(load_reports(), load_targets()).items():
+        (DOCS / f"{name}.md").write_text(text, encoding="utf-8")
+        draw(report, DOCS / "images" / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-REPORT = HERE / "report.json"
+REPORTS = HERE / "reports"
 TARGETS = HERE / "targets.toml"
+LEVELS = ("avx512", "avx2", "neon", "baseline")
 OURS = "fastpanel"
 DISTRIBUTIONS = {"talib": "TA-Lib", "sklearn": "scikit-learn", "pyro": "pyro-ppl"}
 
@@ -173,14 +174,18 @@ def versions(table: Sequence[Row]) -> dict[str, str]:
 
 
 def write_report(records: Sequence[Mapping[str, Any]], machine: Mapping[str, Any]) -> None:
-    """Save the report, one record a line."""
+    """Save the report of this SIMD level, one record a line."""
     lines = ",\n".join("  " + json.dumps(record) for record in records)
     head = json.dumps(
         {"machine": machine, "versions": versions(rows(records))}, indent=1, ensure_ascii=False
     )
-    REPORT.write_text(f'{head[:-2]},\n "records": [\n{lines}\n ]\n}}\n', encoding="utf-8")
+    REPORTS.mkdir(exist_ok=True)
+    path = REPORTS / f"{machine['simd']}.json"
+    path.write_text(f'{head[:-2]},\n "records": [\n{lines}\n ]\n}}\n', encoding="utf-8")
 
 
-def load_report() -> dict[str, Any]:
-    """Read the saved report."""
-    return dict(json.loads(REPORT.read_text(encoding="utf-8")))
+def load_reports() -> list[dict[str, Any]]:
+    """Read the saved reports, that of the widest vectors first."""
+    found = {path.stem: path for path in REPORTS.glob("*.json")}
+    order = [level for level in LEVELS if level in found]
+    return [dict(json.loads(found[level].read_text(encoding="utf-8"))) for level in order]

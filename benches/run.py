@@ -1,7 +1,7 @@
 """Run the benches and keep what came out.
 
     python -m benches.run                     every family of the report, one thread and all
-                                              cores; writes benches/report.json
+                                              cores; writes benches/reports/<level>.json
     python -m benches.run rolling scoring     these families alone; prints ratios, writes nothing
     python -m benches.run --smoke             small sizes, one thread; fails when a ratio is
                                               below its floor three times in a row
