@@ -239,6 +239,7 @@ test_features = suite(
             "fastpanel": Rival(lambda i: lambda: fresh(i), read=lambda panel: panel.values)
         },
     },
+    apart=True,
 )
 
 
@@ -268,4 +269,5 @@ test_features_intraday = suite(
             )
         }
     },
+    apart=True,
 )

@@ -24,6 +24,8 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -98,6 +100,8 @@ class Case:
     rival: Rival
     ours: Rival | None
     make: Callable[[tuple[int, ...]], Any]
+    small: tuple[int, ...]
+    apart: bool
 
 
 def suite(
@@ -105,15 +109,31 @@ def suite(
     sizes: Mapping[str, tuple[int, ...]],
     make: Callable[[tuple[int, ...]], Any],
     kernels: Kernels,
+    *,
+    apart: bool = False,
 ) -> Callable[..., None]:
     """Make one parametrised pytest-benchmark function out of a family's workloads.
 
-    The first size is the smoke size. ``make`` takes a size and builds the inputs.
+    The first size is the smoke size. ``make`` takes a size and builds the inputs. ``apart``
+    weighs each case in a process of its own: polars serves later calls from what it freed,
+    unseen.
     """
     inputs = lru_cache(maxsize=1)(make)
     first, *rest = sizes
+    small = sizes[first]
     cases = [
-        Case(family, kernel, size, sizes[size], library, _rival(how), _ours(libraries), inputs)
+        Case(
+            family,
+            kernel,
+            size,
+            sizes[size],
+            library,
+            _rival(how),
+            _ours(libraries),
+            inputs,
+            small,
+            apart and not SMOKE,
+        )
         for size in ([first] if SMOKE else rest)
         for kernel, libraries in kernels.items()
         for library, how in libraries.items()
@@ -126,6 +146,7 @@ def suite(
     def test(benchmark: Any, case: Case) -> None:
         _run(benchmark, case)
 
+    test.cases = cases
     return test
 
 
@@ -170,7 +191,7 @@ def _run(benchmark: Any, case: Case) -> None:
         "threads": THREADS,
         "stands_for": case.rival.stands_for(inputs),
         "note": case.rival.note,
-        "peak_bytes": peak.bytes,
+        "peak_bytes": weighed_apart(case) if case.apart else peak.bytes,
     }
 
 
@@ -184,6 +205,20 @@ def _rounds(case: Case, call: Callable[[], Any], first: float) -> int:
     seconds = time.perf_counter() - started
     least = 3 if seconds < SLOW or case.library == OURS else 1
     return max(least, min(50, int(BUDGET / seconds)))
+
+
+def weighed_apart(case: Case) -> int:
+    """Peak memory of the case in a process of its own, whose polars keeps nothing."""
+    names = (case.family, case.kernel, case.size, case.library)
+    returns_at_once = "dirty_decay_ms:0,muzzy_decay_ms:0"  # polars' allocator, what is freed
+    done = subprocess.run(
+        [sys.executable, "-m", "benches.weigh", *names],
+        env={**os.environ, "_RJEM_MALLOC_CONF": returns_at_once},
+        cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return int(done.stdout)
 
 
 class Peak:

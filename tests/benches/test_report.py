@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from benches.harness import Peak
+from benches.harness import Peak, weighed_apart
 from benches.report import (
     HERE,
     Row,
@@ -19,6 +20,8 @@ from benches.report import (
     still_below,
     target_of,
 )
+
+from benches import bench_features
 
 OURS = Row("rolling", "mean", "daily-20", (5000, 500, 20), "fastpanel", 1, 0.002, 9, 1_000_000)
 RIVAL = replace(OURS, library="bottleneck", seconds=0.006)
@@ -121,3 +124,11 @@ def test_benches_import_only_the_public_package():
                 parts = [*node.module.split("."), *(alias.name for alias in node.names)]
                 private = {part for part in parts if part.startswith("_")}
                 assert not private, f"{path.name}: {private}"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_a_case_is_weighed_in_a_process_that_gives_back_what_it_freed():
+    (case,) = bench_features.test_features_intraday.cases
+    assert case.apart
+    panel = 8 * 104 * 50 * 45
+    assert panel < weighed_apart(case) < 100e6
