@@ -6,6 +6,9 @@ PYTHON ?= python3
 RUST_SOURCES := $(shell find rust_core -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 CORE := $(VENV)/.built
 ENVIRONMENT := $(VENV)/.locked
+# Otherwise every process of the suite and the benches compiles all that it imports afresh: torch
+# and JAX took 9 s of processor time instead of 4.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: demo test bench bench-smoke performance sanitize lint docs env build lock clean help
 
