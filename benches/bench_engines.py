@@ -4,11 +4,6 @@ One outer fold, the normal factor model in NumPyro. The time is that of the whol
 start and compile in it. The note says what a longer run would see: fits an hour from the moment
 every worker has finished its first batch, the share of the time that engines waited for payloads
 and ledger to be written, and that of tracking.
-
-Of the engine in this process the note also says what the record takes of the processor: user and
-system time of every thread that serialises, hashes and writes payloads or appends to the ledger,
-for a payload and as a share of what the process spends per fit after the first batch, without
-compiling. What the kernel's own threads do to bring pages to the disk is not counted.
 """
 
 from __future__ import annotations
@@ -41,20 +36,17 @@ ENGINES: dict[str, dict[str, Any]] = {
 
 
 class Watch:
-    """When batches ended, how long the engine waited for recording and tracking, and CPU times."""
+    """When batches ended, and how long the engine waited for recording and for tracking."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.ends: list[tuple[float, int]] = []
         self.recording = self.tracking = 0.0
-        self.busy: list[float] = []
-        self.written: list[float] = []
         evaluate, add = InnerObjective.evaluate_all, TrackingLog.add
 
         def evaluated(objective: InnerObjective, *arguments: Any) -> Any:
             timed = objective._engine = Timed(objective._engine, self)
             out = evaluate(objective, *arguments)
             self.recording += time.perf_counter() - timed.ended
-            self.busy.append(time.process_time())
             return out
 
         def tracked(log: TrackingLog, fact: Any) -> None:
@@ -62,17 +54,6 @@ class Watch:
             add(log, fact)
             self.tracking += time.perf_counter() - began
 
-        def counted(method: Callable[..., Any]) -> Callable[..., Any]:
-            def call(*arguments: Any) -> Any:
-                began = time.thread_time()
-                out = method(*arguments)
-                self.written.append(time.thread_time() - began)
-                return out
-
-            return call
-
-        for name in ("record", "_save"):  # the second runs on threads of the first
-            monkeypatch.setattr(InnerObjective, name, counted(getattr(InnerObjective, name)))
         monkeypatch.setattr(InnerObjective, "evaluate_all", evaluated)
         monkeypatch.setattr(TrackingLog, "add", tracked)
 
@@ -80,12 +61,6 @@ class Watch:
         """Fits an hour after each worker's first batch."""
         (first, _), later = self.ends[workers - 1], self.ends[workers:]
         return 3600 * sum(count for _, count in later) / (later[-1][0] - first)
-
-    def processor(self) -> tuple[float, float]:
-        """Seconds of the processor that the record of a fit takes, and a fit with its record."""
-        record = sum(self.written) / sum(count for _, count in self.ends)
-        fit = (self.busy[-1] - self.busy[0]) / sum(count for _, count in self.ends[1:])
-        return record, fit
 
 
 class Timed:
@@ -100,7 +75,6 @@ class Timed:
             done(task, result)
             self.watch.recording += time.perf_counter() - began
             self.watch.ends.append((began, len(result)))
-            self.watch.busy.append(time.process_time())
 
         self.engine.execute(work, tasks, timed)
         self.ended = time.perf_counter()
@@ -172,16 +146,12 @@ def run(
     }
 
 
-def pace(workers: int, here: bool) -> Callable[[Watch, float], str]:
-    """Fits an hour, and what the record took: time waited for, and of the processor ``here``."""
+def pace(workers: int) -> Callable[[Watch, float], str]:
+    """Fits an hour, and the share of the time that was spent waiting for the record."""
 
     def note(watch: Watch, inner: float) -> str:
         share = 100 * watch.recording / inner
-        said = f"{watch.per_hour(workers):,.0f} an hour under way, {share:.1f} % for the record"
-        if not here:
-            return said
-        record, fit = watch.processor()
-        return f"{said}, which takes {1e3 * record:.1f} ms of the processor ({record / fit:.1%})"
+        return f"{watch.per_hour(workers):,.0f} an hour under way, {share:.1f} % for the record"
 
     return note
 
@@ -202,9 +172,8 @@ def test_engines(benchmark: Any, engine: str) -> None:
         pytest.importorskip("ray")
     alone = tuning.get("batch_units") == 1
     candidates = 2 if alone else CANDIDATES
-    here = tuning["engine"] == "local"
-    note = pace(1 if here else WORKERS, here)
-    run(benchmark, "inner stage", engine, config(candidates, tuning, {}), note)
+    workers = 1 if tuning["engine"] == "local" else WORKERS
+    run(benchmark, "inner stage", engine, config(candidates, tuning, {}), pace(workers))
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -48,7 +48,7 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes | memoryview) -> None:
     """Write ``data``, atomically."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)

@@ -6,12 +6,12 @@ import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 
 from fastpanel._extras import require
-from fastpanel._files import atomic_path
+from fastpanel._files import write_bytes
 from fastpanel.errors import ArtifactError
 from fastpanel.typing import AnyArray
 
@@ -19,9 +19,8 @@ from fastpanel.typing import AnyArray
 def save_tensors(path: Path, content: Mapping[str, Any] | AnyArray) -> str:
     """Write ``content``, named values or a single array, atomically; arrays become tensors.
 
-    Returns the SHA-256 of the file, taken as the bytes go by: nothing is copied or read
-    again. torch gets a stream, because in a file it opened itself the archive would carry
-    the name of the temporary file.
+    Returns the SHA-256 of the file. It is serialised in memory first: written straight
+    to a file, the archive would carry the name of the temporary file inside.
     """
     torch = require("torch", path.name)
 
@@ -34,37 +33,11 @@ def save_tensors(path: Path, content: Mapping[str, Any] | AnyArray) -> str:
         tensors: Any = plain(content)
     else:
         tensors = {key: plain(value) for key, value in content.items()}
-    with atomic_path(path) as temporary, temporary.open("wb") as file:
-        stream = _Hashed(file)
-        torch.save(tensors, stream)
-        if stream.failure is not None:
-            raise stream.failure
-    return stream.digest.hexdigest()
-
-
-class _Hashed:
-    """What torch writes to: a file, and the digest of its bytes.
-
-    A failure waits in ``failure`` and nothing more is written. Raised inside torch's
-    writer, a full disk or Ctrl-C would come out as an error about positions.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.digest = hashlib.sha256()
-        self.failure: BaseException | None = None
-
-    def write(self, chunk: memoryview) -> None:
-        if self.failure is not None:
-            return
-        try:
-            self.digest.update(chunk)
-            self._file.write(chunk)
-        except BaseException as failure:
-            self.failure = failure
-
-    def flush(self) -> None:
-        """Torch calls it at the end; leaving the file does it."""
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    data = buffer.getbuffer()
+    write_bytes(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def load_tensors(path: Path) -> dict[str, Any]:
