@@ -315,21 +315,41 @@ impl JobTask<'_, '_> {
 
     #[inline(always)]
     fn add_up<S: Simd>(&mut self) {
-        let width = self.scratch.width;
-        for (time, asset) in self.each_sample() {
-            let Scratch { octets, anchor, sums, .. } = &mut *self.scratch;
-            let (counts, rest) = sums.split_at_mut(width);
-            let (totals, squares) = rest.split_at_mut(width);
-            for (o, octet) in octets.iter().enumerate() {
-                let x = self.cube.load::<S>(time, asset, octet);
-                let at = o * LANES..(o + 1) * LANES;
-                let valid = S::valid(x);
-                // SAFETY: anchors are padded to whole vectors.
-                let shift = unsafe { S::load(anchor[at.clone()].as_ptr()) };
-                let d = S::keep(valid, S::sub(x, shift));
-                add_to::<S>(&mut counts[at.clone()], S::keep(valid, S::splat(1.0)));
-                add_to::<S>(&mut totals[at.clone()], d);
-                add_to::<S>(&mut squares[at], S::mul(d, d));
+        /// Assets whose octets are added one after the other, as they are then near.
+        const ASSETS: usize = 16;
+        let (cube, (block, bits)) = (self.cube, self.rows);
+        let Scratch { octets, anchor, sums, width, .. } = &mut *self.scratch;
+        let (counts, rest) = sums.split_at_mut(*width);
+        let (totals, squares) = rest.split_at_mut(*width);
+        let mut bits = bits;
+        while bits != 0 {
+            let time = block * BLOCK_ROWS + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            for first in (0..cube.shape[1]).step_by(ASSETS) {
+                let assets = first..(first + ASSETS).min(cube.shape[1]);
+                for (o, octet) in octets.iter().enumerate() {
+                    let at = o * LANES..(o + 1) * LANES;
+                    let sums = [&mut *counts, &mut *totals, &mut *squares];
+                    let sums = sums.map(|sum| &mut sum[at.clone()]);
+                    // SAFETY: anchors and sums are padded to whole vectors.
+                    let shift = unsafe { S::load(anchor[at.clone()].as_ptr()) };
+                    // SAFETY: as above.
+                    let load = |sum: &&mut [f64]| unsafe { S::load(sum.as_ptr()) };
+                    let [mut count, mut total, mut square] = sums.each_ref().map(load);
+                    for asset in assets.clone() {
+                        cube.prefetch(time, asset + 2 * ASSETS, octet);
+                        let x = cube.load::<S>(time, asset, octet);
+                        let valid = S::valid(x);
+                        let d = S::keep(valid, S::sub(x, shift));
+                        count = S::add(count, S::keep(valid, S::splat(1.0)));
+                        total = S::add(total, d);
+                        square = S::add(square, S::mul(d, d));
+                    }
+                    for (sum, found) in sums.into_iter().zip([count, total, square]) {
+                        // SAFETY: as above.
+                        unsafe { S::store(sum.as_mut_ptr(), found) };
+                    }
+                }
             }
         }
     }
