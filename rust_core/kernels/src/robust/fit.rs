@@ -68,7 +68,8 @@ pub fn fit(
         statistics: vec![f64::NAN; STATISTICS * k * a * j],
     };
     let exec = exec.for_work(sets.rows.len() * a * j * 4);
-    if a * j == 0 {
+    out.statistics[..k * a * j].fill(0.0);
+    if a * j * sets.rows.len() == 0 {
         return out;
     }
     if sets.single() {

@@ -11,6 +11,7 @@
 
 mod column;
 mod fit;
+mod merge;
 mod moments;
 mod pooled;
 mod read;

@@ -9,7 +9,7 @@ use crate::simd::{Kernel, LANES, Simd};
 /// lines that reading walks through.
 pub fn together(rows: usize) -> usize {
     const CACHE: usize = 1024 * 1024;
-    const MOST: usize = 16;
+    const MOST: usize = 8;
     (CACHE / (rows.max(1) * LANES * size_of::<f64>())).clamp(1, MOST)
 }
 

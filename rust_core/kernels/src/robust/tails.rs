@@ -1,58 +1,40 @@
-//! Pooled quantiles of every feature in passes over the training values, without sorting them.
+//! Pooled quantiles of every feature from the tails of its sorted columns.
 //!
-//! A sample tells how far a tail reaches. One pass collects the values that far out, and the
-//! quantile is selected among them. Where the sample was misleading the pass is run again, deeper.
+//! A sample tells, before anything is sorted, how far the tails reach that hold the quantiles.
 
 use super::pooled::Ends;
 use super::{Cube, Octet};
 use crate::exec::{Exec, SharedOut};
-use crate::simd::{self, Kernel, LANES, Simd};
+use crate::simd::LANES;
 
-/// Lower and upper quantile of each octet's features, `[side][lane]`; NaN without observations.
-pub fn bounds(
+/// How far either tail of a feature reaches: values at most, and at least, so large.
+pub type Reach = [f64; 2];
+
+/// The reach of every feature. `margin` is that of the sample's error, in standard deviations.
+pub fn reaches(
     exec: Exec,
     cube: Cube<'_>,
     rows: &[i64],
-    octets: &[Octet],
+    features: &[usize],
     quantiles: [f64; 2],
-) -> Vec<[[f64; LANES]; 2]> {
-    let mut out = vec![[[f64::NAN; LANES]; 2]; octets.len()];
-    let mut open: Vec<usize> = (0..octets.len()).collect();
-    let mut margin = 3.5;
-    while !open.is_empty() {
-        let chosen: Vec<Octet> = open.iter().map(|&o| octets[o]).collect();
-        let mut limits = vec![[[0.0; LANES]; 2]; open.len()];
-        let shared = SharedOut::new(&mut limits);
-        exec.for_each(open.len(), |i| {
-            // SAFETY: one octet per task.
-            let limits = unsafe { shared.slice(i, 1) };
-            limits[0] = reach(&sample(cube, rows, &chosen[i]), quantiles, margin);
-        });
-        let found = collect(exec, cube, rows, &chosen, &limits);
-        let mut done = vec![true; open.len()];
-        let shared = (SharedOut::new(&mut out), SharedOut::new(&mut done));
-        exec.for_each(open.len(), |i| {
-            // SAFETY: one octet per task.
-            let (out, done) = unsafe { (shared.0.slice(open[i], 1), shared.1.slice(i, 1)) };
-            for lane in 0..chosen[i].width {
-                let parts: Vec<&Tails> = found.iter().map(|part| &part[i]).collect();
-                let bounds = select(&parts, lane, quantiles);
-                done[0] &= bounds.is_some();
-                for (side, bound) in bounds.into_iter().flatten().enumerate() {
-                    out[0][side][lane] = bound;
-                }
-            }
-        });
-        let mut done = done.iter();
-        open.retain(|_| !done.next().is_some_and(|&done| done));
-        margin *= 8.0;
-    }
+    margin: f64,
+) -> Vec<Reach> {
+    let mut out = vec![[0.0; 2]; features.len()];
+    let shared = SharedOut::new(&mut out);
+    let octets = Octet::all(features);
+    exec.for_each(octets.len(), |o| {
+        // SAFETY: one octet per task.
+        let out = unsafe { shared.slice(o * LANES, octets[o].width) };
+        for (reach, sample) in out.iter_mut().zip(sample(cube, rows, &octets[o])) {
+            *reach = reach_of(&sample, quantiles, margin);
+        }
+    });
     out
 }
 
-/// Observed values of up to 4096 evenly spaced places of every feature.
+/// Observed values of up to 2048 evenly spaced places of every feature.
 fn sample(cube: Cube<'_>, rows: &[i64], octet: &Octet) -> [Vec<f64>; LANES] {
-    const MOST: usize = 4096;
+    const MOST: usize = 2048;
     let places = rows.len() * cube.shape[1];
     let drawn = places.min(MOST);
     let mut out: [Vec<f64>; LANES] = Default::default();
@@ -70,114 +52,57 @@ fn sample(cube: Cube<'_>, rows: &[i64], octet: &Octet) -> [Vec<f64>; LANES] {
     out
 }
 
-/// How far either tail reaches. `margin` is that of the sample's error, in standard deviations.
-fn reach(sample: &[Vec<f64>; LANES], [low, high]: [f64; 2], margin: f64) -> [[f64; LANES]; 2] {
+fn reach_of(sample: &[f64], [low, high]: [f64; 2], margin: f64) -> Reach {
     [(low, 1.0), (1.0 - high, -1.0)].map(|(share, sign)| {
-        std::array::from_fn(|lane| {
-            let expected = share * sample[lane].len() as f64;
-            let depth = (expected + margin * (expected.sqrt() + 2.0)) as usize;
-            if depth >= sample[lane].len() {
-                return sign * f64::INFINITY;
-            }
-            let mut values: Vec<f64> = sample[lane].iter().map(|v| sign * v).collect();
-            sign * *values.select_nth_unstable_by(depth, f64::total_cmp).1
-        })
+        let expected = share * sample.len() as f64;
+        let depth = (expected + margin * (expected.sqrt() + 2.0)) as usize;
+        if depth >= sample.len() {
+            return sign * f64::INFINITY;
+        }
+        let mut values: Vec<f64> = sample.iter().map(|v| sign * v).collect();
+        sign * *values.select_nth_unstable_by(depth, f64::total_cmp).1
     })
 }
 
-/// What one pass over some rows finds of one octet.
+/// The tails of one column: ascending, and negated from above.
 #[derive(Clone, Default)]
-struct Tails {
-    count: [f64; LANES],
-    /// `[side][lane]`, negated for the upper one.
-    values: [[Vec<f64>; LANES]; 2],
+pub struct Tails {
+    count: usize,
+    values: [Vec<f64>; 2],
 }
 
 impl Tails {
-    #[inline(always)]
-    fn push(&mut self, side: usize, x: [f64; LANES], mut lanes: u8) {
-        while lanes != 0 {
-            let lane = lanes.trailing_zeros() as usize;
-            self.values[side][lane].push(x[lane]);
-            lanes &= lanes - 1;
-        }
+    /// Those of `count` sorted values of a lane.
+    pub fn of(lanes: &[f64], lane: usize, count: usize, [low, high]: Reach) -> Tails {
+        let column = || lanes.chunks_exact(LANES).take(count).map(|row| row[lane]);
+        let lower = column().take_while(|&v| v <= low).collect();
+        let upper = column().rev().take_while(|&v| v >= high).map(|v| -v).collect();
+        Tails { count, values: [lower, upper] }
+    }
+
+    /// Does winsorising leave the quartiles, and what lies between them, as they are? The bounds
+    /// lie within the reach.
+    pub fn keep_quartiles(&self, [low, high]: [f64; 2]) -> bool {
+        let below = self.values[0].partition_point(|&v| v < low);
+        let above = self.values[1].partition_point(|&v| v < -high);
+        below.max(above) <= (self.count.saturating_sub(1) as f64 * 0.25) as usize
     }
 }
 
-/// The tails in every stretch of rows, `[stretch][octet]`.
-fn collect(
-    exec: Exec,
-    cube: Cube<'_>,
-    rows: &[i64],
-    octets: &[Octet],
-    limits: &[[[f64; LANES]; 2]],
-) -> Vec<Vec<Tails>> {
-    const ROWS: usize = 64;
-    let mut out = vec![vec![Tails::default(); octets.len()]; rows.len().div_ceil(ROWS)];
-    let shared = SharedOut::new(&mut out);
-    exec.for_each(rows.len().div_ceil(ROWS), |stretch| {
-        let rows = &rows[stretch * ROWS..((stretch + 1) * ROWS).min(rows.len())];
-        // SAFETY: one stretch per task.
-        let tails = &mut unsafe { shared.slice(stretch, 1) }[0];
-        simd::run(exec.level(), Collect { cube, rows, octets, limits, tails });
-    });
-    out
-}
-
-struct Collect<'a> {
-    cube: Cube<'a>,
-    rows: &'a [i64],
-    octets: &'a [Octet],
-    limits: &'a [[[f64; LANES]; 2]],
-    tails: &'a mut [Tails],
-}
-
-impl Kernel for Collect<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(self) {
-        /// Assets whose octets are looked at one after the other.
-        const ASSETS: usize = 16;
-        let Collect { cube, rows, octets, limits, tails } = self;
-        for &time in rows {
-            for first in (0..cube.shape[1]).step_by(ASSETS) {
-                let assets = first..(first + ASSETS).min(cube.shape[1]);
-                for ((octet, limits), tails) in octets.iter().zip(limits).zip(&mut *tails) {
-                    let [low, high] = limits.map(S::from_array);
-                    let mut count = S::from_array(tails.count);
-                    let mut far = [0; ASSETS];
-                    for (asset, far) in assets.clone().zip(&mut far) {
-                        cube.prefetch(time as usize, asset + 2 * ASSETS, octet);
-                        let x = cube.load::<S>(time as usize, asset, octet);
-                        count = S::add(count, S::keep(S::valid(x), S::splat(1.0)));
-                        *far = S::bits(S::or(S::le(x, low), S::le(high, x)));
-                    }
-                    tails.count = S::to_array(count);
-                    for (asset, _) in assets.clone().zip(far).filter(|(_, far)| *far > 0) {
-                        let x = cube.load::<S>(time as usize, asset, octet);
-                        let (below, above) = (S::bits(S::le(x, low)), S::bits(S::le(high, x)));
-                        let x = S::to_array(S::add(x, S::splat(0.0))); // one zero only
-                        tails.push(0, x, below);
-                        tails.push(1, x.map(|x| -x), above);
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Both quantiles of one lane, if its tails are deep enough.
-fn select(parts: &[&Tails], lane: usize, quantiles: [f64; 2]) -> Option<[f64; 2]> {
-    let count: f64 = parts.iter().map(|part| part.count[lane]).sum();
-    if count == 0.0 {
+/// Both quantiles of all columns together, NaN without values; `None` if the tails are too short.
+pub fn select<'a>(
+    columns: impl Iterator<Item = &'a Tails> + Clone,
+    quantiles: [f64; 2],
+) -> Option<[f64; 2]> {
+    let count = columns.clone().map(|tails| tails.count).sum();
+    if count == 0 {
         return Some([f64::NAN; 2]);
     }
     let mut out = [f64::NAN; 2];
     for (side, q) in quantiles.into_iter().enumerate() {
-        let ends = Ends::new(count as usize, q, side == 1);
+        let ends = Ends::new(count, q, side == 1);
         let mut values: Vec<f64> =
-            parts.iter().flat_map(|part| &part.values[side][lane]).copied().collect();
+            columns.clone().flat_map(|tails| &tails.values[side]).copied().collect();
         if values.len() <= ends.far {
             return None;
         }
