@@ -275,21 +275,17 @@ impl Rows<'_> {
             }
         }
         let mut halves = self.accumulate::<S, Product, ROWS, WIDE>(v, sums);
-        let mut least = [S::splat(f64::INFINITY); WIDE];
+        let mut close = S::from_bits(0);
         for (r, halves) in halves.iter_mut().enumerate() {
-            for (half, least) in halves.iter_mut().zip(&mut least) {
+            for (half, limit) in halves.iter_mut().zip(limits) {
+                let mut is_close = S::le(*half, limit);
                 if SELF {
                     let other = S::from_bits(!(1 << (self.first + r)));
-                    *least = S::select(other, S::min(*half, *least), *least);
+                    is_close = S::and(is_close, other);
                     *half = S::keep(other, *half);
-                } else {
-                    *least = S::min(*half, *least);
                 }
+                close = S::or(close, is_close);
             }
-        }
-        let mut close = S::from_bits(0);
-        for (least, limit) in least.into_iter().zip(limits) {
-            close = S::or(close, S::le(least, limit));
         }
         (halves, !S::any(close))
     }
@@ -304,20 +300,19 @@ impl Rows<'_> {
         halves: [[S::F; WIDE]; ROWS],
     ) -> S::F {
         let weights = self.field.weights(self.u);
-        let mut columns = [S::splat(0.0); WIDE];
-        for (r, halves) in halves.into_iter().enumerate() {
-            let weight = S::splat(weights[self.first + r]);
-            for (h, (half, column)) in halves.into_iter().zip(&mut columns).enumerate() {
-                let on_divider = (r * WIDE + h).is_multiple_of(3);
-                let root = if on_divider { S::sqrt(half) } else { S::root(half) };
-                *column = S::fma(root, weight, *column);
-            }
-        }
         let mut total = S::splat(0.0);
-        for (h, column) in columns.into_iter().enumerate() {
-            total = S::fma(column, S::from_array(*self.field.weights(v + h)), total);
+        for (r, halves) in halves.into_iter().enumerate() {
+            let mut of_row = S::splat(0.0);
+            for (h, half) in halves.into_iter().enumerate() {
+                let of_columns = S::from_array(*self.field.weights(v + h));
+                let squared = S::add(half, half);
+                let on_divider = (r * WIDE + h).is_multiple_of(3);
+                let root = if on_divider { S::sqrt(squared) } else { S::root(squared) };
+                of_row = S::fma(root, of_columns, of_row);
+            }
+            total = S::fma(of_row, S::splat(weights[self.first + r]), total);
         }
-        S::mul(total, S::splat(std::f64::consts::SQRT_2))
+        total
     }
 }
 

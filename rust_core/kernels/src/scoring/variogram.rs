@@ -149,9 +149,7 @@ struct Root;
 impl Raise for Root {
     #[inline(always)]
     fn lanes<S: Simd>(self, gap: S::F) -> S::F {
-        // Arithmetic is the faster way where it starts from an estimate of the CPU's own.
-        let gap = S::abs(gap);
-        if S::VECTORS >= 32 { S::root(gap) } else { S::sqrt(gap) }
+        S::root(S::abs(gap))
     }
 }
 

@@ -46,29 +46,6 @@ impl Avx2 {
         unsafe { [_mm256_castpd_si256(a[0]), _mm256_castpd_si256(a[1])] }
     }
 
-    /// Square root without the divider.
-    #[inline(always)]
-    fn root_of(a: __m256d) -> __m256d {
-        const HALVED: i64 = 0x5fe6_eb50_c7b5_37a9;
-        // SAFETY: the level is only entered where the CPU has it.
-        unsafe {
-            // a^(-1/2) within 3.5 % by halving the exponent, then (1 - e)^(-1/2) in
-            // e = 1 - a estimate^2, to the second and to the fourth order.
-            let half = _mm256_srli_epi64::<1>(_mm256_castpd_si256(a));
-            let rough = _mm256_sub_epi64(_mm256_set1_epi64x(HALVED), half);
-            let rough = _mm256_castsi256_pd(rough);
-            let e = _mm256_fnmadd_pd(_mm256_mul_pd(a, rough), rough, _mm256_set1_pd(1.0));
-            let series = _mm256_fmadd_pd(e, _mm256_set1_pd(0.375), _mm256_set1_pd(0.5));
-            let estimate = _mm256_fmadd_pd(_mm256_mul_pd(rough, e), series, rough);
-            let root = _mm256_mul_pd(a, estimate);
-            let e = _mm256_fnmadd_pd(root, estimate, _mm256_set1_pd(1.0));
-            let series = _mm256_fmadd_pd(e, _mm256_set1_pd(0.273_437_5), _mm256_set1_pd(0.3125));
-            let series = _mm256_fmadd_pd(series, e, _mm256_set1_pd(0.375));
-            let series = _mm256_fmadd_pd(series, e, _mm256_set1_pd(0.5));
-            _mm256_fmadd_pd(_mm256_mul_pd(series, e), root, root)
-        }
-    }
-
     /// The same bits.
     #[inline(always)]
     fn as_floats(a: Ints) -> Pair {
@@ -456,10 +433,6 @@ impl Simd for Avx2 {
     fn to_float(a: Self::I) -> Self::F {
         let bias = Self::splat(INTEGERS);
         Self::sub(Self::as_floats(Self::add_i(a, Self::as_ints(bias))), bias)
-    }
-    #[inline(always)]
-    fn root(a: Self::F) -> Self::F {
-        [Self::root_of(a[0]), Self::root_of(a[1])]
     }
     #[inline(always)]
     fn nth_bit(word: u64, i: u32) -> u32 {
