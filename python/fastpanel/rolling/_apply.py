@@ -82,7 +82,8 @@ def apply(
     chunks = pieces(times, -(-shares() // len(strips)))
 
     def run(strip: tuple[int, int], chunk: tuple[int, int]) -> None:
-        loop(table, (rows, needed), (*strip, *chunk), *scratch(times), result)
+        ends = np.zeros(times + 1, dtype=np.int64)
+        loop(table, (rows, needed), (*strip, *chunk), *scratch(times), ends, result)
 
     share_out([partial(run, strip, chunk) for strip in strips for chunk in chunks])
     return from_table(result, shape, axis)
@@ -92,24 +93,22 @@ def _reduce(func: Reducer) -> Loop:
     """Reduce the windows of a tile of columns and rows; Python as it stands, or compiled.
 
     The values present stand in ``room`` one after the other; ``held`` is the same, read-only.
+    ``ends`` counts the values before every row of the tile.
     """
 
-    def loop(table: Any, window: Any, tile: Any, room: Any, held: Any, out: Any) -> None:
+    def loop(table: Any, window: Any, tile: Any, room: Any, held: Any, ends: Any, out: Any) -> None:
         rows, needed = window
         left, right, top, bottom = tile
         begin = max(top + 1 - rows, 0)
         for c in range(left, right):
-            start = stop = 0
+            stop = 0
             for t in range(begin, bottom):
                 value = table[t, c]
-                if value == value:  # noqa: PLR0124  not NaN
-                    room[stop] = value
-                    stop += 1
-                if t >= begin + rows:
-                    gone = table[t - rows, c]
-                    if gone == gone:  # noqa: PLR0124
-                        start += 1
-                if t >= top:
-                    out[t, c] = func(held[start:stop]) if stop - start >= needed else np.nan
+                room[stop] = value
+                stop += value == value  # noqa: PLR0124  not NaN
+                ends[t + 1] = stop
+            for t in range(top, bottom):
+                start, stop = ends[max(t + 1 - rows, begin)], ends[t + 1]
+                out[t, c] = func(held[start:stop]) if stop - start >= needed else np.nan
 
     return loop

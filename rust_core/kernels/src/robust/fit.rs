@@ -7,8 +7,7 @@
 //! both ways give the same bits.
 
 use super::shared::Shared;
-use super::single::Single;
-use super::{Cube, Octet};
+use super::{Cube, Octet, single};
 use crate::exec::Exec;
 
 /// Statistics per training set, asset and feature, in this order.
@@ -68,12 +67,15 @@ pub fn fit(
         bounds: vec![f64::NAN; 2 * k * j],
         statistics: vec![f64::NAN; STATISTICS * k * a * j],
     };
-    let octets = Octet::all(features);
     let exec = exec.for_work(sets.rows.len() * a * j * 4);
+    out.statistics[..k * a * j].fill(0.0);
+    if a * j * sets.rows.len() == 0 {
+        return out;
+    }
     if sets.single() {
-        Single::new(exec, cube, sets.rows).fit(&octets, quantiles, &mut out);
+        single::fit(exec, cube, sets.rows, features, quantiles, &mut out);
     } else if k > 0 {
-        Shared::new(exec, cube, sets).fit(&octets, quantiles, &mut out);
+        Shared::new(exec, cube, sets).fit(&Octet::all(features), quantiles, &mut out);
     }
     out
 }

@@ -11,12 +11,14 @@
 
 mod column;
 mod fit;
+mod merge;
 mod moments;
 mod pooled;
 mod read;
 mod shared;
 mod single;
 mod subset;
+mod tails;
 #[cfg(test)]
 mod tests;
 mod transform;
@@ -43,6 +45,15 @@ impl Cube<'_> {
     #[inline(always)]
     fn at(&self, time: usize, asset: usize) -> usize {
         (time * self.shape[1] + asset) * self.shape[2]
+    }
+
+    /// The same cube with one asset, which has the features of all; and the places there of some
+    /// features of every asset, asset after asset.
+    fn flat(self, features: &[usize]) -> (Self, Vec<usize>) {
+        let [times, assets, width] = self.shape;
+        let of_asset = |asset| features.iter().map(move |f| asset * width + f);
+        let columns = (0..assets).flat_map(of_asset).collect();
+        (Cube { shape: [times, 1, assets * width], ..self }, columns)
     }
 
     /// Ask for the cache lines that [`Cube::load`] will read.
@@ -94,6 +105,11 @@ impl Octet {
         index[..features.len()].copy_from_slice(features);
         let run = features.windows(2).all(|pair| pair[0] + 1 == pair[1]);
         Octet { index, width: features.len(), run }
+    }
+
+    /// The same features of an asset, in a row of all assets with so many features each.
+    fn of_asset(&self, asset: usize, features: usize) -> Octet {
+        Octet { index: self.index.map(|f| asset * features + f), ..*self }
     }
 
     /// Cut a list of features into octets.

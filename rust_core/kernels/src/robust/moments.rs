@@ -7,6 +7,7 @@
 //! Golub and LeVeque (1983). So the result depends on the rows of the set
 //! alone, and no value is ever subtracted from a sum that it is not part of.
 
+use super::merge::Merge;
 use super::{Cube, Octet};
 use crate::exec::{Exec, SharedOut};
 use crate::simd::{self, Kernel, LANES, Simd};
@@ -97,106 +98,6 @@ impl Sums {
                 let upper = i.min(j) * features + i.max(j);
                 if scale > 0.0 { sum[3 * plane + upper] / scale } else { f64::NAN }
             }));
-        }
-    }
-}
-
-/// Add the moments of other samples to a sum.
-struct Merge<'a> {
-    sum: &'a mut [f64],
-    other: &'a [f64],
-    features: usize,
-    pairs: bool,
-}
-
-impl Kernel for Merge<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<S: Simd>(mut self) {
-        if self.pairs {
-            // Needs the old means and counts, so it comes first.
-            for i in (0..self.features).step_by(LANES) {
-                for j in (i..self.features).step_by(LANES) {
-                    self.products::<S>(i, j);
-                }
-            }
-        }
-        let plane = if self.pairs { self.features * self.features } else { self.features };
-        assert!(self.sum.len() >= 3 * plane && self.other.len() >= 3 * plane);
-        for at in (0..plane).step_by(LANES) {
-            let width = LANES.min(plane - at);
-            // SAFETY: `width` values follow in each of the three planes.
-            unsafe { self.squares::<S>(at, plane, width) };
-        }
-    }
-}
-
-impl Merge<'_> {
-    /// Entries of features `i ..` with `j ..` in plane `p`, at most eight by eight; 0 beyond.
-    #[inline(always)]
-    fn square<S: Simd>(&self, of: &[f64], p: usize, i: usize, j: usize) -> [S::F; LANES] {
-        let features = self.features;
-        let (size, width) = (features * features, LANES.min(features - j));
-        let mut rows = [S::splat(0.0); LANES];
-        let plane = of[p * size..][..size].chunks_exact(features);
-        for (row, values) in rows.iter_mut().zip(plane.skip(i)) {
-            let values = &values[j..j + width];
-            // SAFETY: so many values are readable.
-            *row = unsafe { S::load_n(values.as_ptr(), width, 0.0) };
-        }
-        rows
-    }
-
-    #[inline(always)]
-    fn products<S: Simd>(&mut self, i: usize, j: usize) {
-        let features = self.features;
-        let size = features * features;
-        let n = self.square::<S>(self.sum, 0, i, j);
-        let m = self.square::<S>(self.other, 0, i, j);
-        let mean = self.square::<S>(self.sum, 1, i, j);
-        let other = self.square::<S>(self.other, 1, i, j);
-        let mean_of_j = S::transpose(self.square::<S>(self.sum, 1, j, i));
-        let other_of_j = S::transpose(self.square::<S>(self.other, 1, j, i));
-        let old = self.square::<S>(self.sum, 3, i, j);
-        let new = self.square::<S>(self.other, 3, i, j);
-        let (width, zero) = (LANES.min(features - j), S::splat(0.0));
-        let rows = self.sum[3 * size..].chunks_exact_mut(features).skip(i).take(LANES);
-        for (r, row) in rows.enumerate() {
-            let apart = S::mul(S::sub(other[r], mean[r]), S::sub(other_of_j[r], mean_of_j[r]));
-            let weight = S::div(S::mul(n[r], m[r]), S::add(n[r], m[r]));
-            let shift = S::keep(S::lt(zero, n[r]), S::mul(apart, weight));
-            let merged = S::add(old[r], S::add(new[r], shift));
-            let merged = S::select(S::lt(zero, m[r]), merged, old[r]);
-            // SAFETY: so many values are writable.
-            unsafe { S::store_n(row[j..j + width].as_mut_ptr(), width, merged) };
-        }
-    }
-
-    /// # Safety
-    /// The first three planes have `width` values from `at` on.
-    #[inline(always)]
-    unsafe fn squares<S: Simd>(&mut self, at: usize, plane: usize, width: usize) {
-        let (mut ours, mut theirs) = ([S::splat(0.0); 3], [S::splat(0.0); 3]);
-        for p in 0..3 {
-            // SAFETY: the caller's promise.
-            unsafe {
-                ours[p] = S::load_n(self.sum.as_ptr().add(p * plane + at), width, 0.0);
-                theirs[p] = S::load_n(self.other.as_ptr().add(p * plane + at), width, 0.0);
-            }
-        }
-        let ([n, mean, square], [m, other, more]) = (ours, theirs);
-        let zero = S::splat(0.0);
-        let (apart, sum) = (S::sub(other, mean), S::add(n, m));
-        let weight = S::div(S::mul(n, m), sum);
-        let (some, old) = (S::lt(zero, m), S::lt(zero, n));
-        let shift = S::keep(old, S::mul(S::mul(apart, apart), weight));
-        let moved = S::select(old, S::add(mean, S::mul(apart, S::div(m, sum))), other);
-        let merged = [sum, moved, S::add(square, S::add(more, shift))];
-        for p in 0..3 {
-            let kept = S::select(some, merged[p], ours[p]);
-            // SAFETY: the caller's promise.
-            unsafe { S::store_n(self.sum.as_mut_ptr().add(p * plane + at), width, kept) };
         }
     }
 }
@@ -315,21 +216,41 @@ impl JobTask<'_, '_> {
 
     #[inline(always)]
     fn add_up<S: Simd>(&mut self) {
-        let width = self.scratch.width;
-        for (time, asset) in self.each_sample() {
-            let Scratch { octets, anchor, sums, .. } = &mut *self.scratch;
-            let (counts, rest) = sums.split_at_mut(width);
-            let (totals, squares) = rest.split_at_mut(width);
-            for (o, octet) in octets.iter().enumerate() {
-                let x = self.cube.load::<S>(time, asset, octet);
-                let at = o * LANES..(o + 1) * LANES;
-                let valid = S::valid(x);
-                // SAFETY: anchors are padded to whole vectors.
-                let shift = unsafe { S::load(anchor[at.clone()].as_ptr()) };
-                let d = S::keep(valid, S::sub(x, shift));
-                add_to::<S>(&mut counts[at.clone()], S::keep(valid, S::splat(1.0)));
-                add_to::<S>(&mut totals[at.clone()], d);
-                add_to::<S>(&mut squares[at], S::mul(d, d));
+        /// Assets whose octets are added one after the other, as they are then near.
+        const ASSETS: usize = 16;
+        let (cube, (block, bits)) = (self.cube, self.rows);
+        let Scratch { octets, anchor, sums, width, .. } = &mut *self.scratch;
+        let (counts, rest) = sums.split_at_mut(*width);
+        let (totals, squares) = rest.split_at_mut(*width);
+        let mut bits = bits;
+        while bits != 0 {
+            let time = block * BLOCK_ROWS + bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            for first in (0..cube.shape[1]).step_by(ASSETS) {
+                let assets = first..(first + ASSETS).min(cube.shape[1]);
+                for (o, octet) in octets.iter().enumerate() {
+                    let at = o * LANES..(o + 1) * LANES;
+                    let sums = [&mut *counts, &mut *totals, &mut *squares];
+                    let sums = sums.map(|sum| &mut sum[at.clone()]);
+                    // SAFETY: anchors and sums are padded to whole vectors.
+                    let shift = unsafe { S::load(anchor[at.clone()].as_ptr()) };
+                    // SAFETY: as above.
+                    let load = |sum: &&mut [f64]| unsafe { S::load(sum.as_ptr()) };
+                    let [mut count, mut total, mut square] = sums.each_ref().map(load);
+                    for asset in assets.clone() {
+                        cube.prefetch(time, asset + 2 * ASSETS, octet);
+                        let x = cube.load::<S>(time, asset, octet);
+                        let valid = S::valid(x);
+                        let d = S::keep(valid, S::sub(x, shift));
+                        count = S::add(count, S::keep(valid, S::splat(1.0)));
+                        total = S::add(total, d);
+                        square = S::add(square, S::mul(d, d));
+                    }
+                    for (sum, found) in sums.into_iter().zip([count, total, square]) {
+                        // SAFETY: as above.
+                        unsafe { S::store(sum.as_mut_ptr(), found) };
+                    }
+                }
             }
         }
     }

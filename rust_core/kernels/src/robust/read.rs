@@ -1,67 +1,63 @@
-//! Reading an octet of training values, and sorting it.
-
-use std::ops::Range;
+//! Reading octets of training values, and sorting them.
 
 use super::{Cube, Octet};
 use crate::order;
 use crate::simd::{Kernel, LANES, Simd};
 
-/// Most assets that are read together: a row of the cube is one page, or close to it, so reading
-/// asset by asset would walk through all pages once for each.
-pub const TOGETHER: usize = 8;
-
-/// Assets that are read together when each has so many `rows`: what is read is sorted next, so it
-/// has to stay in the second-level cache.
+/// Octets that are read together, of so many `rows` each. What is read is sorted next, so it has to
+/// stay in the second-level cache or near it; every octet more makes better use of the pages and
+/// lines that reading walks through.
 pub fn together(rows: usize) -> usize {
-    const CACHE: usize = 512 * 1024;
-    (CACHE / (rows.max(1) * LANES * size_of::<f64>())).clamp(1, TOGETHER)
+    const CACHE: usize = 1024 * 1024;
+    const MOST: usize = 8;
+    (CACHE / (rows.max(1) * LANES * size_of::<f64>())).clamp(1, MOST)
 }
 
-/// Read the training values of one octet of a few assets: rows of eight lanes for each asset,
-/// missing values as `+inf`.
+/// Read the training values of a few octets: rows of eight lanes for each, missing values as
+/// `+inf`.
 pub struct Read<'a> {
     /// Where from.
     pub cube: Cube<'a>,
     /// Times to read.
     pub rows: &'a [i64],
-    /// Features to read.
-    pub octet: Octet,
-    /// At most [`TOGETHER`] assets.
-    pub assets: Range<usize>,
-    /// `[asset, row, lane]`, padded to `stride` places per asset.
+    /// Columns to read.
+    pub octets: &'a [Octet],
+    /// `[octet, row, lane]`, padded to `stride` places per octet.
     pub lanes: &'a mut [f64],
-    /// Places per asset.
+    /// Places per octet.
     pub stride: usize,
+    /// Observed values, `[octet, lane]`.
+    pub counts: &'a mut [[f64; LANES]],
 }
 
 impl Kernel for Read<'_> {
-    /// Observed values of each asset and lane.
-    type Output = [[usize; LANES]; TOGETHER];
+    type Output = ();
 
     #[inline(always)]
-    fn run<S: Simd>(self) -> Self::Output {
+    fn run<S: Simd>(self) {
         /// Rows from the memory that are on their way at any time.
         const AHEAD: usize = 8;
-        let mut counts = [S::splat(0.0); TOGETHER];
-        for (i, &time) in self.rows.iter().enumerate() {
-            let later = self.rows[(i + AHEAD).min(self.rows.len() - 1)] as usize;
-            for (slot, asset) in self.assets.clone().enumerate() {
-                self.cube.prefetch(later, asset, &self.octet);
-                let x = self.cube.load::<S>(time as usize, asset, &self.octet);
+        let Read { cube, rows, octets, lanes, stride, counts } = self;
+        assert!(lanes.len() == octets.len() * stride && counts.len() == octets.len());
+        counts.fill([0.0; LANES]);
+        for (i, &time) in rows.iter().enumerate() {
+            let later = rows[(i + AHEAD).min(rows.len() - 1)] as usize;
+            for (o, (octet, count)) in octets.iter().zip(&mut *counts).enumerate() {
+                cube.prefetch(later, 0, octet);
+                let x = cube.load::<S>(time as usize, 0, octet);
                 let valid = S::valid(x);
-                counts[slot] = S::add(counts[slot], S::keep(valid, S::splat(1.0)));
+                *count = S::to_array(S::add(S::from_array(*count), S::keep(valid, S::splat(1.0))));
                 // One zero only: the network may not choose between two of them.
                 let x = S::select(valid, S::add(x, S::splat(0.0)), S::splat(f64::INFINITY));
-                let at = slot * self.stride + i * LANES;
-                let out = &mut self.lanes[at..at + LANES];
+                let at = o * stride + i * LANES;
+                let out = &mut lanes[at..at + LANES];
                 // SAFETY: `out` has eight places.
                 unsafe { S::store(out.as_mut_ptr(), x) };
             }
         }
-        for lanes in self.lanes.chunks_exact_mut(self.stride) {
-            lanes[self.rows.len() * LANES..].fill(f64::INFINITY);
+        for lanes in lanes.chunks_exact_mut(stride) {
+            lanes[rows.len() * LANES..].fill(f64::INFINITY);
         }
-        counts.map(|count| S::to_array(count).map(|c| c as usize))
     }
 }
 

@@ -69,27 +69,34 @@ impl<'a> Shared<'a> {
         let low = (n as u64).next_power_of_two() - 1;
         let values = SharedOut::new(&mut self.values);
         let places = SharedOut::new(&mut self.places);
-        let counts = SharedOut::new(&mut self.counts);
+        let observed = SharedOut::new(&mut self.counts);
         let tally = SharedOut::new(&mut self.tally);
         let wide = together(n);
         let room = || Lanes::new(stride / LANES * wide.min(total));
-        let scratch = || (room(), Lanes::new(n), Vec::new());
+        let scratch = || (room(), vec![[0.0; LANES]; wide], Lanes::new(n), Vec::new());
         let groups = total.div_ceil(wide);
-        exec.for_each_with(groups, scratch, |(raw, lanes, pairs), group| {
+        let flat = cube.flat(&[]).0;
+        exec.for_each_with(groups, scratch, |(raw, found, lanes, pairs), group| {
             let assets = group * wide..((group + 1) * wide).min(total);
             let raw = &mut raw.values_mut()[..assets.len() * stride];
             let first = assets.start;
-            let read = Read { cube, rows: sets.rows, octet, assets, lanes: raw, stride };
-            let found = simd::run(exec.level(), read);
-            for (asset, (raw, found)) in raw.chunks_exact(stride).zip(found).enumerate() {
+            let found = &mut found[..assets.len()];
+            let of_asset = |asset| octet.of_asset(asset, cube.shape[2]);
+            let (octets, rows): (Vec<Octet>, _) = (assets.map(of_asset).collect(), sets.rows);
+            let (lanes_read, counts) = (&mut *raw, &mut *found);
+            let read =
+                Read { cube: flat, rows, octets: &octets, lanes: lanes_read, stride, counts };
+            simd::run(exec.level(), read);
+            for (asset, (raw, found)) in raw.chunks_exact(stride).zip(&*found).enumerate() {
                 lanes.values_mut().copy_from_slice(raw);
                 let sort = Sort { lanes: lanes.values_mut(), rows: n, tag: Some(low) };
                 simd::run(exec.level(), sort);
                 for (lane, &count) in found[..octet.width].iter().enumerate() {
+                    let count = count as usize;
                     let column = (first + asset) * LANES + lane;
                     // SAFETY: the assets of a group belong to one task.
                     let (values, places, tally) = unsafe {
-                        counts.slice(column, 1)[0] = count;
+                        observed.slice(column, 1)[0] = count;
                         (
                             values.slice(column * n, count),
                             places.slice(column * n, count),

@@ -1,128 +1,177 @@
 //! One training set: its statistics are read off the sorted lanes.
+//!
+//! Winsor bounds are pooled over assets, so they are known when every column has been sorted and
+//! forgotten. Statistics are taken without bounds first; most of them lie so far within the bounds
+//! that winsorising changes none but the extremes. The other columns are sorted again.
 
 use super::fit::{Fit, STATISTICS};
-use super::pooled::{Column, Ends, tail};
 use super::read::{Read, Sort, together};
-use super::{Cube, Octet, clamp_lanes};
+use super::tails::{self, Tails};
+use super::{Cube, Octet, clamp, clamp_lanes};
 use crate::exec::{Exec, SharedOut};
 use crate::order::{self, BLOCK, Lanes, Sorted};
 use crate::simd::{self, Kernel, LANES, Simd};
 
-/// The way of a single training set.
-pub struct Single<'a> {
+/// Fit the training set of these rows.
+pub fn fit(
+    exec: Exec,
+    cube: Cube<'_>,
+    rows: &[i64],
+    features: &[usize],
+    quantiles: [f64; 2],
+    out: &mut Fit,
+) {
+    let (flat, columns) = cube.flat(features);
+    let single = Single { exec, cube: flat, rows, octets: Octet::all(&columns), features };
+    let mut margin = 3.5;
+    let (tails, bounds) = loop {
+        let reaches = tails::reaches(exec, cube, rows, features, quantiles, margin);
+        let tails = single.raw(&reaches, &mut out.statistics);
+        if let Some(bounds) = single.bounds(&tails, quantiles) {
+            break (tails, bounds);
+        }
+        margin *= 8.0; // the sample was misleading
+    };
+    for (f, pair) in bounds.iter().enumerate() {
+        for (side, &bound) in pair.iter().enumerate() {
+            out.bounds[side * features.len() + f] = bound;
+        }
+    }
+    single.winsorise(&tails, &bounds, &mut out.statistics);
+}
+
+/// To its columns it is all the same which asset they belong to.
+struct Single<'a> {
     exec: Exec,
     cube: Cube<'a>,
     rows: &'a [i64],
-    /// Places of one asset's lanes.
-    stride: usize,
-    lanes: Lanes,
-    counts: Vec<usize>,
+    octets: Vec<Octet>,
+    features: &'a [usize],
 }
 
-impl<'a> Single<'a> {
-    /// Room for all assets of one octet.
-    pub fn new(exec: Exec, cube: Cube<'a>, rows: &'a [i64]) -> Self {
-        let padded = rows.len().next_multiple_of(BLOCK);
-        let assets = cube.shape[1];
-        let lanes = Lanes::new(padded * assets);
-        Single { exec, cube, rows, stride: padded * LANES, lanes, counts: vec![0; assets * LANES] }
+/// What a thread needs to sort a few octets.
+struct Room {
+    lanes: Lanes,
+    counts: Vec<[f64; LANES]>,
+}
+
+impl Single<'_> {
+    fn columns(&self) -> usize {
+        self.octets.iter().map(|octet| octet.width).sum()
     }
 
-    /// Fill `out`, octet after octet.
-    pub fn fit(&mut self, octets: &[Octet], quantiles: [f64; 2], out: &mut Fit) {
-        let features: usize = octets.iter().map(|o| o.width).sum();
-        for (o, &octet) in octets.iter().enumerate() {
-            self.sort(octet);
-            let found: [[f64; 2]; LANES] = std::array::from_fn(|lane| {
-                if lane < octet.width { self.bounds(lane, quantiles) } else { [f64::NAN; 2] }
-            });
-            let bounds = [0, 1].map(|side| found.map(|pair| pair[side]));
-            for (side, bounds) in bounds.iter().enumerate() {
-                let at = side * features + o * LANES;
-                out.bounds[at..at + octet.width].copy_from_slice(&bounds[..octet.width]);
-            }
-            self.statistics(octet, o * LANES, features, bounds, &mut out.statistics);
-        }
+    /// Places of an octet.
+    fn stride(&self) -> usize {
+        self.rows.len().next_multiple_of(BLOCK) * LANES
     }
 
-    fn sort(&mut self, octet: Octet) {
-        let (exec, cube, rows, stride) = (self.exec, self.cube, self.rows, self.stride);
-        let lanes = SharedOut::new(self.lanes.values_mut());
-        let counts = SharedOut::new(&mut self.counts);
-        let (total, wide) = (cube.shape[1], together(rows.len()));
-        exec.for_each(total.div_ceil(wide), |group| {
-            let assets = group * wide..((group + 1) * wide).min(total);
-            // SAFETY: the assets of a group belong to one task.
-            let (lanes, counts) = unsafe {
-                (
-                    lanes.slice(assets.start * stride, assets.len() * stride),
-                    counts.slice(assets.start * LANES, assets.len() * LANES),
-                )
-            };
-            let read = Read { cube, rows, octet, assets, lanes, stride };
-            let found = simd::run(exec.level(), read);
-            for (count, found) in counts.chunks_exact_mut(LANES).zip(found) {
-                count.copy_from_slice(&found);
-            }
-            for lanes in lanes.chunks_exact_mut(stride.max(1)) {
-                simd::run(exec.level(), Sort { lanes, rows: rows.len(), tag: None });
-            }
-        });
+    fn room(&self, octets: usize) -> Room {
+        let lanes = Lanes::new(self.stride() / LANES * octets);
+        Room { lanes, counts: vec![[0.0; LANES]; octets] }
     }
 
-    /// Pooled winsor bounds of one feature.
-    fn bounds(&self, lane: usize, [low, high]: [f64; 2]) -> [f64; 2] {
-        let columns: Vec<Column<'_>> = (0..self.cube.shape[1])
-            .map(|asset| Column {
-                values: &self.lanes.values()[asset * self.stride + lane..],
-                stride: LANES,
-                count: self.counts[asset * LANES + lane],
-            })
-            .collect();
-        let total: usize = columns.iter().map(|c| c.count).sum();
-        if total == 0 {
-            return [f64::NAN; 2];
-        }
-        let mut lengths = Vec::new();
-        [(low, false), (high, true)].map(|(q, above)| {
-            let ends = Ends::new(total, q, above);
-            tail(&columns, ends.far + 1, above, &mut lengths);
-            let mut values: Vec<f64> = columns
-                .iter()
-                .zip(&lengths)
-                .flat_map(|(column, &n)| (0..n).map(|i| column.get(i, above)))
-                .collect();
-            let (front, far, _) = values.select_nth_unstable_by(ends.far, f64::total_cmp);
-            let far = *far;
-            let near = if ends.paired {
-                front.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-            } else {
-                far
-            };
-            ends.value(near, far)
+    /// Read and sort a few octets; hand out the lanes and the counts of each.
+    fn sorted<'r>(
+        &self,
+        octets: &[Octet],
+        room: &'r mut Room,
+    ) -> impl Iterator<Item = (&'r [f64], [f64; LANES])> {
+        let (rows, stride) = (self.rows, self.stride());
+        let lanes = &mut room.lanes.values_mut()[..octets.len() * stride];
+        let counts = &mut room.counts[..octets.len()];
+        let read = Read {
+            cube: self.cube,
+            rows,
+            octets,
+            lanes: &mut *lanes,
+            stride,
+            counts: &mut *counts,
+        };
+        simd::run(self.exec.level(), read);
+        let level = self.exec.level();
+        lanes.chunks_exact_mut(stride).zip(&*counts).map(move |(lanes, &count)| {
+            simd::run(level, Sort { lanes, rows: rows.len(), tag: None });
+            (&*lanes, count)
         })
     }
 
-    fn statistics(
-        &self,
-        octet: Octet,
-        first: usize,
-        features: usize,
-        bounds: [[f64; LANES]; 2],
-        out: &mut [f64],
-    ) {
-        let (assets, stride, counts) = (self.cube.shape[1], self.stride, &self.counts);
-        let out = SharedOut::new(out);
-        self.exec.for_each(assets, |asset| {
-            let lanes = &self.lanes.values()[asset * stride..(asset + 1) * stride];
-            let count = std::array::from_fn(|lane| counts[asset * LANES + lane] as f64);
-            let found = simd::run(self.exec.level(), Statistics { lanes, count, bounds });
-            for (s, values) in found.iter().enumerate() {
-                let at = (s * assets + asset) * features + first;
-                // SAFETY: one asset per task.
-                unsafe { out.slice(at, octet.width) }.copy_from_slice(&values[..octet.width]);
-            }
+    /// Statistics without bounds, and the tails of every column.
+    fn raw(&self, reaches: &[tails::Reach], out: &mut [f64]) -> Vec<Tails> {
+        let (total, features) = (self.columns(), self.features.len());
+        let mut tails = vec![Tails::default(); total];
+        let shared = (SharedOut::new(&mut tails), SharedOut::new(out));
+        let deep = together(self.rows.len()).min(self.octets.len());
+        let tasks = self.octets.len().div_ceil(deep);
+        self.exec.for_each_with(
+            tasks,
+            || self.room(deep),
+            |room, task| {
+                let chosen = &self.octets[task * deep..((task + 1) * deep).min(self.octets.len())];
+                let mut column = task * deep * LANES;
+                for (octet, (lanes, count)) in chosen.iter().zip(self.sorted(chosen, room)) {
+                    let bounds = [f64::NEG_INFINITY, f64::INFINITY].map(|bound| [bound; LANES]);
+                    let statistics = Statistics { lanes, count, bounds };
+                    statistics.put(self.exec, shared.1, total, column, octet.width);
+                    // SAFETY: one octet of columns per task.
+                    let tails = unsafe { shared.0.slice(column, octet.width) };
+                    for (lane, tails) in tails.iter_mut().enumerate() {
+                        let reach = reaches[(column + lane) % features];
+                        *tails = Tails::of(lanes, lane, count[lane] as usize, reach);
+                    }
+                    column += octet.width;
+                }
+            },
+        );
+        tails
+    }
+
+    /// Winsor bounds of every feature; `None` if some tails are too short.
+    fn bounds(&self, tails: &[Tails], quantiles: [f64; 2]) -> Option<Vec<[f64; 2]>> {
+        let features = self.features.len();
+        let mut out = vec![None; features];
+        let shared = SharedOut::new(&mut out);
+        self.exec.for_each(features, |f| {
+            let columns = tails[f..].iter().step_by(features);
+            // SAFETY: one feature per task.
+            unsafe { shared.slice(f, 1) }.fill(tails::select(columns, quantiles));
         });
+        out.into_iter().collect()
+    }
+
+    /// Turn statistics into those of the winsorised values.
+    fn winsorise(&self, tails: &[Tails], bounds: &[[f64; 2]], out: &mut [f64]) {
+        let total = self.columns();
+        let shared = SharedOut::new(out);
+        self.exec.for_each_with(
+            self.octets.len(),
+            || self.room(1),
+            |room, o| {
+                let (octet, column) = (&self.octets[o..=o], o * LANES);
+                let bounds: [[f64; 2]; LANES] =
+                    std::array::from_fn(|lane| bounds[(column + lane) % bounds.len()]);
+                let mut within = true;
+                for (lane, &[low, high]) in bounds.iter().enumerate().take(octet[0].width) {
+                    let value = |s: usize| {
+                        // SAFETY: one octet of columns per task.
+                        unsafe { &mut shared.slice(s * total + column + lane, 1)[0] }
+                    };
+                    let (median, mad) = (*value(3), *value(4));
+                    // No distance that the MAD is made of is larger than twice the MAD.
+                    let near = (median - low).min(high - median) < 2.0 * mad;
+                    within &= !near && tails[column + lane].keep_quartiles([low, high]);
+                    for s in [1, 2] {
+                        *value(s) = clamp(*value(s), low, high);
+                    }
+                }
+                if !within {
+                    let bounds = [0, 1].map(|side| bounds.map(|pair| pair[side]));
+                    for (lanes, count) in self.sorted(octet, room) {
+                        let statistics = Statistics { lanes, count, bounds };
+                        statistics.put(self.exec, shared, total, column, octet[0].width);
+                    }
+                }
+            },
+        );
     }
 }
 
@@ -146,6 +195,17 @@ struct Statistics<'a> {
     lanes: &'a [f64],
     count: [f64; LANES],
     bounds: [[f64; LANES]; 2],
+}
+
+impl Statistics<'_> {
+    /// Write the statistics of the columns from `column` on, of `total`.
+    fn put(self, exec: Exec, out: SharedOut<'_>, total: usize, column: usize, width: usize) {
+        for (s, values) in simd::run(exec.level(), self).iter().enumerate() {
+            // SAFETY: one octet of columns per task.
+            let out = unsafe { out.slice(s * total + column, width) };
+            out.copy_from_slice(&values[..width]);
+        }
+    }
 }
 
 impl Kernel for Statistics<'_> {

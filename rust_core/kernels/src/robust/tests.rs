@@ -168,6 +168,61 @@ fn fits_of_many_sets_equal_their_definition_and_separate_fits() {
     }
 }
 
+/// One set of all rows, against the definition.
+fn check_alone(data: &Data, quantiles: [f64; 2]) {
+    let [times, assets, features] = data.shape;
+    let rows: Vec<i64> = (0..times as i64).collect();
+    let all: Vec<usize> = (0..features).collect();
+    let set = sets(std::slice::from_ref(&rows));
+    for level in levels() {
+        let found = fit(Exec::new(2, level), data.cube(), &all, set.view(), quantiles);
+        for f in 0..features {
+            let columns: Vec<_> = (0..assets).map(|a| data.column(&rows, a, f)).collect();
+            let mut pool = columns.concat();
+            pool.sort_by(f64::total_cmp);
+            let [low, high] = quantiles.map(|q| quantile(&pool, q));
+            assert!(same(found.bounds[f], low) && same(found.bounds[features + f], high));
+            for (a, column) in columns.iter().enumerate() {
+                for (s, want) in expected(column, low, high).into_iter().enumerate() {
+                    let got = found.statistics[(s * assets + a) * features + f];
+                    assert!(same(got, want), "asset {a} feature {f} stat {s}: {got} not {want}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn columns_are_winsorised_however_far_they_lie_outside_the_bounds() {
+    let mut data = Data::new([200, 12, 9], true);
+    for (i, value) in data.values.iter_mut().enumerate() {
+        let (asset, feature) = (i / 9 % 12, i % 9);
+        match asset {
+            0 => *value *= 1e3, // quartiles and median beyond both bounds
+            1 => *value += 40.0,
+            2 => *value -= 40.0,
+            3 => *value = if feature < 4 { 2.0 } else { *value + 8.0 },
+            _ => {}
+        }
+    }
+    for quantiles in [[0.005, 0.995], [0.1, 0.8], [0.25, 0.75], [0.0, 1.0]] {
+        check_alone(&data, quantiles);
+    }
+}
+
+#[test]
+fn bounds_are_exact_where_a_sample_misleads() {
+    let mut data = Data::new([400, 12, 2], false);
+    let places = 400 * 12;
+    let drawn: Vec<usize> = (0..2048).map(|i| i * places / 2048).collect();
+    for (i, value) in data.values.iter_mut().enumerate() {
+        // What is drawn is small in one feature and large in the other.
+        let far = if drawn.binary_search(&(i / 2)).is_ok() { -1e3 } else { 1e3 };
+        *value = noise(i) + if i % 2 == 0 { far } else { -far };
+    }
+    check_alone(&data, [0.1, 0.9]);
+}
+
 /// Jobs of whole sets of rows.
 fn jobs_of(of: &[Vec<i64>]) -> [Vec<i64>; 4] {
     let mut known: Vec<(i64, i64)> = Vec::new();
