@@ -305,13 +305,12 @@ def test_complexity_grows_with_what_the_priors_leave_open():
 
 
 class Drawn:
-    """Panels of ``factor_regime`` with parameters from its prior, the last week held back."""
+    """Panels of a model with parameters from its prior, the last week held back."""
 
-    def __init__(self, config, count=48):
-        self.given = settings(config, "numpyro", "factor_regime", steps=400)
-        model = models.default_model_registry("numpyro")["factor_regime"](
-            {"coefficients": {"scale": 0.5}}
-        )
+    def __init__(self, config, name, count=48):
+        self.given = settings(config, "numpyro", name, steps=400)
+        given = {"coefficients": {"scale": 0.5}}
+        model = models.default_model_registry("numpyro")[name](given)
 
         @jax.jit
         def prior(key, X):
@@ -361,12 +360,14 @@ def posterior(state, site, truth):
 
 
 @pytest.fixture(scope="module")
-def drawn(config):
-    return Drawn(config)
+def draw(config):
+    return cache(lambda name: Drawn(config, name))
 
 
 @pytest.mark.slow
-def test_simulation_based_calibration(drawn):
+@pytest.mark.parametrize("name", ["factor_model_v1", "factor_student_t", *CHAINS])
+def test_simulation_based_calibration(draw, name):
+    drawn = draw(name)
     states = drawn.states(48)
     asks = [
         models.PredictJob(X[64:], state, drawn.given, 199)
@@ -381,14 +382,15 @@ def test_simulation_based_calibration(drawn):
     assert stats.kstest(ranks[:, 0], "uniform").pvalue > 1e-3
     assert stats.chisquare(np.histogram(ranks, bins=8, range=(0, 1))[0]).pvalue > 1e-3
     # sigma, loadings and jump are correlated, so that a mean field is too narrow for them
-    for site in ("alpha", "beta", "stay"):
+    for site in [site for site in ("alpha", "beta", "stay") if site in drawn.truths[0]]:
         z = drawn.errors(states, site)
         assert 0.7 < z.std() < 1.4, site
         assert abs(z.mean()) < 0.35, site
 
 
 @pytest.mark.slow
-def test_a_guide_with_correlations_is_wider_where_they_matter(drawn):
+def test_a_guide_with_correlations_is_wider_where_they_matter(draw):
+    drawn = draw("factor_regime")
     plain = drawn.states(32)
     joint = drawn.states(32, "AutoMultivariateNormal", steps=800)
     for site, most in (("jump", 1.6), ("loadings", 1.5), ("sigma", 2.1)):
